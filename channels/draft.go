@@ -1,0 +1,155 @@
+package channels
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of a draft. They keep every event deliverable: a proxy buffers at most 100,000 bytes of a
+// reply that it has to render (GRIP, build-id), so a larger event could be published but never repaired.
+const (
+	// MaxChannels bounds the channels of one event.
+	MaxChannels = 16
+	// MaxTypeBytes bounds the event's type.
+	MaxTypeBytes = 255
+	// MaxDataBytes bounds the data as it is rendered for a viewer: a "%" counts twice, a line break six times.
+	MaxDataBytes = 64 << 10
+	// MaxSystemBytes bounds private data, and the data of events that only the backend reads.
+	MaxSystemBytes = 1 << 20
+	// MaxKeyBytes bounds an idempotency key.
+	MaxKeyBytes = 255
+	// MaxSkipUsers bounds the users that an event skips.
+	MaxSkipUsers = 100
+)
+
+// An InvalidError tells what is wrong with a draft and where.
+type InvalidError struct {
+	// Field is the draft's field in the publish API's spelling, such as "channel" or "data".
+	Field string
+	// Reason completes the sentence "{field}: …".
+	Reason string
+}
+
+// Error returns "field: reason".
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
+
+func invalid(field, format string, args ...any) error {
+	return &InvalidError{Field: field, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Validate tells why the draft cannot be stored and sent, as an *InvalidError, or nil. Publisher calls it for
+// every draft; there is no way around it.
+func (d *Draft) Validate() error {
+	if err := d.validateChannels(); err != nil {
+		return err
+	}
+	if err := d.validateAudience(); err != nil {
+		return err
+	}
+	if err := validateType(d.Type); err != nil {
+		return err
+	}
+	if err := d.validateData(); err != nil {
+		return err
+	}
+	switch {
+	case len(d.Key) > MaxKeyBytes:
+		return invalid("id", "longer than %d bytes", MaxKeyBytes)
+	case !utf8.ValidString(d.Key) || strings.ContainsRune(d.Key, 0):
+		return invalid("id", "not UTF-8 text")
+	}
+	return nil
+}
+
+func (d *Draft) validateChannels() error {
+	if len(d.Channels) == 0 {
+		return invalid("channel", "no channel is named")
+	}
+	if len(d.Channels) > MaxChannels {
+		return invalid("channels", "more than %d", MaxChannels)
+	}
+	for i, c := range d.Channels {
+		if _, err := parseStored(string(c)); err != nil {
+			return invalid("channel", "%v", err)
+		}
+		for _, other := range d.Channels[:i] {
+			if c == other {
+				return invalid("channels", "%q is named twice", clip(string(c)))
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Draft) validateAudience() error {
+	switch d.Scope {
+	case ScopeUser:
+		if d.User == "" {
+			return invalid("user", "the id is empty")
+		}
+	case "", ScopeChannel, ScopeGlobal, ScopeSystem:
+	default:
+		return invalid("scope", "%q is not known", clip(string(d.Scope)))
+	}
+	if len(d.SkipUsers) > MaxSkipUsers {
+		return invalid("skip_users", "more than %d", MaxSkipUsers)
+	}
+	for _, u := range d.SkipUsers {
+		// The proxy takes them as one comma list.
+		if u == "" || len(u) > MaxNameBytes || strings.ContainsAny(u, ",\r\n\x00") || !utf8.ValidString(u) {
+			return invalid("skip_users", "%q is not a user's id", clip(u))
+		}
+	}
+	return nil
+}
+
+// reservedTypes are the names that the stream protocol itself sends; an application's event of that name
+// would be mistaken for one.
+var reservedTypes = []string{"stream-open", "stream-reset", "stream-error", "keep-alive"}
+
+func validateType(t string) error {
+	if len(t) > MaxTypeBytes {
+		return invalid("event", "longer than %d bytes", MaxTypeBytes)
+	}
+	if strings.ContainsAny(t, "\r\n\x00") || !utf8.ValidString(t) {
+		return invalid("event", "holds a line break or is not UTF-8")
+	}
+	for _, r := range reservedTypes {
+		if t == r {
+			return invalid("event", "%q is reserved by the stream protocol", t)
+		}
+	}
+	return nil
+}
+
+func (d *Draft) validateData() error {
+	if !utf8.Valid(d.Data) {
+		return invalid("data", "not UTF-8")
+	}
+	if !d.Raw && !json.Valid(d.Data) {
+		return invalid("data", "not JSON")
+	}
+	if size := renderedSize(d.Data); d.Scope != ScopeSystem && size > MaxDataBytes {
+		return invalid("data", "%d bytes as sent, the most is %d", size, MaxDataBytes)
+	}
+	if len(d.Data) > MaxSystemBytes {
+		return invalid("data", "longer than %d bytes", MaxSystemBytes)
+	}
+	if len(d.Private) > MaxSystemBytes {
+		return invalid("private_data", "longer than %d bytes", MaxSystemBytes)
+	}
+	if d.Private != nil && !json.Valid(d.Private) {
+		return invalid("private_data", "not JSON")
+	}
+	return nil
+}
+
+// renderedSize is what data weighs in a stream whose reply the proxy renders: "%" is doubled, and each
+// line has a "data:" of its own.
+func renderedSize(data []byte) int {
+	breaks := bytes.Count(data, []byte{'\n'}) + bytes.Count(data, []byte{'\r'})
+	return len(data) + bytes.Count(data, []byte{'%'}) + breaks*len("data: ")
+}
