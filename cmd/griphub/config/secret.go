@@ -1,0 +1,113 @@
+package config
+
+import (
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+)
+
+// mask stands for a secret wherever somebody could read it.
+const mask = "***"
+
+// Secret is text that must not be seen. Formatting, logging and encoding it give "***"; convert it to string to use it.
+type Secret string
+
+// Bytes returns the key that the secret stands for: what follows "base64:" decoded (standard or URL alphabet, padded or
+// not), otherwise the text itself.
+func (s Secret) Bytes() ([]byte, error) {
+	encoded, ok := strings.CutPrefix(string(s), "base64:")
+	if !ok {
+		return []byte(s), nil
+	}
+	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(encoded, "="))
+	key, err := base64.RawStdEncoding.DecodeString(standard)
+	if err != nil {
+		// The library's error says at which byte, which is harmless, but nothing that helps either.
+		return nil, fmt.Errorf("decode secret: what follows base64: is not base64")
+	}
+	return key, nil
+}
+
+// String returns "***", or nothing if there is no secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return mask
+}
+
+// GoString is String, for %#v.
+func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
+
+// LogValue is String, for log/slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText is String, for JSON and whatever else encodes text.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// SecretURL is a URL that may carry a password or a key. Formatting, logging and encoding it give the URL with those
+// masked; convert it to string to use it.
+type SecretURL string
+
+// String returns the URL with its password and the values of its query masked. Of text that is not a URL only the scheme
+// remains, since a mistyped URL has secrets as well.
+func (u SecretURL) String() string {
+	if strings.HasPrefix(string(u), "sqlite:") || u == "" {
+		return string(u)
+	}
+	parsed, err := url.Parse(string(u))
+	if err != nil || parsed.Host == "" {
+		scheme, _, found := strings.Cut(string(u), "://")
+		if !found {
+			return mask
+		}
+		return scheme + "://" + mask
+	}
+	userinfo := ""
+	if parsed.User != nil {
+		userinfo = mask + "@"
+		if _, hasPassword := parsed.User.Password(); hasPassword {
+			userinfo = url.PathEscape(parsed.User.Username()) + ":" + mask + "@"
+		}
+	}
+	query := ""
+	if parsed.RawQuery != "" {
+		query = maskQuery(parsed.RawQuery)
+	}
+	return parsed.Scheme + "://" + userinfo + parsed.Host + parsed.EscapedPath() + query
+}
+
+// publicParameter tells which query parameters help to tell two URLs apart and open nothing.
+func publicParameter(name string) bool {
+	switch name {
+	case "iss", "verify-iss", "sslmode":
+		return true
+	}
+	return false
+}
+
+func maskQuery(query string) string {
+	parameters := strings.Split(query, "&")
+	for i, parameter := range parameters {
+		name, _, hasValue := strings.Cut(parameter, "=")
+		switch {
+		case publicParameter(name):
+		case hasValue:
+			parameters[i] = name + "=" + mask
+		default:
+			parameters[i] = mask
+		}
+	}
+	return "?" + strings.Join(parameters, "&")
+}
+
+// GoString is String, for %#v.
+func (u SecretURL) GoString() string { return fmt.Sprintf("%q", u.String()) }
+
+// LogValue is String, for log/slog.
+func (u SecretURL) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+// MarshalText is String, for JSON and whatever else encodes text.
+func (u SecretURL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
