@@ -9,9 +9,11 @@ import (
 
 // validHeaderValue reports whether s can stand in a header without ending it
 // or losing anything: UTF-8 without control characters and edge blanks.
-func validHeaderValue(s string) bool {
-	return utf8.ValidString(s) && s == strings.Trim(s, " \t") && strings.IndexFunc(s, isControl) < 0
-}
+func validHeaderValue(s string) bool { return validQuotable(s) && s == strings.Trim(s, " \t") }
+
+// validQuotable reports whether s can stand within quotes in a header: as
+// validHeaderValue, but blanks at the edges are safe there.
+func validQuotable(s string) bool { return utf8.ValidString(s) && strings.IndexFunc(s, isControl) < 0 }
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 

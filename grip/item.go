@@ -1,6 +1,7 @@
 package grip
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -263,11 +264,8 @@ func (f *HTTPResponse) appendJSON(dst []byte) ([]byte, error) {
 }
 
 func (f *HTTPResponse) validate() error {
-	if f.Code != 0 && (f.Code < 100 || f.Code > 999) {
-		return fmt.Errorf("code %d is not 100 to 999", f.Code)
-	}
-	if !validHeaderValue(f.Reason) {
-		return errors.New("reason has bytes that cannot stand in a status line")
+	if err := validateStatus(cmp.Or(f.Code, http.StatusOK), f.Reason); err != nil {
+		return err
 	}
 	if err := validateHeaders(f.Headers); err != nil {
 		return err
@@ -304,26 +302,21 @@ func (f *WSMessage) appendSend(dst []byte) ([]byte, error) {
 	if f.Code != 0 || f.Reason != "" {
 		return nil, errors.New("code and reason belong to action close")
 	}
+	if f.Type != "" {
+		if err := validateWSContent(f.Type, f.Content); err != nil {
+			return nil, err
+		}
+	}
 	switch f.Type {
-	case "":
-		dst = appendContent(dst, "content", f.Content) // content-bin implies binary
-	case WSText:
-		if !utf8.Valid(f.Content) {
-			return nil, errors.New("text is not UTF-8")
-		}
-		dst = appendContent(dst, "content", f.Content)
 	case WSBinary:
-		dst = appendBase64(dst, "content-bin", f.Content)
+		dst = appendBase64(dst, "content-bin", f.Content) // implies its type
 	case WSPing, WSPong:
-		if len(f.Content) > maxControlPayload {
-			return nil, fmt.Errorf("%s of %d bytes is longer than %d", f.Type, len(f.Content), maxControlPayload)
-		}
 		dst = append(dst, `"type":"`...)
 		dst = append(dst, f.Type...)
 		dst = append(dst, `",`...)
 		dst = appendContent(dst, "content", f.Content)
 	default:
-		return nil, fmt.Errorf("unknown type %q", f.Type)
+		dst = appendContent(dst, "content", f.Content) // text, or binary by content-bin
 	}
 	dst, err := appendContentFilters(dst, f.ContentFilters)
 	if err != nil {
