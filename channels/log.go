@@ -61,6 +61,10 @@ type Log interface {
 	// Next is the channel's head.
 	Latest(ctx context.Context, channel Channel, limit int) (Page, error)
 
+	// SeqAt returns the position in the channel before the first event whose Time is at or after the
+	// moment; the head where there is none.
+	SeqAt(ctx context.Context, channel Channel, moment time.Time) (Seq, error)
+
 	// Event returns a stored event, or ErrNotFound.
 	Event(ctx context.Context, id EventID) (Event, error)
 

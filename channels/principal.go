@@ -1,0 +1,60 @@
+package channels
+
+import (
+	"context"
+	"time"
+)
+
+// A Principal is who asks. The zero value is anonymous.
+type Principal struct {
+	// User is the user's id; empty for anonymous.
+	User string
+	// Channels are patterns that the user's token or application lists for reading.
+	Channels []Pattern
+	// Publish are patterns of channels that the user may publish to.
+	Publish []Pattern
+	// Admin lets the user do everything.
+	Admin bool
+	// Expires is when the identity ends; zero for never.
+	Expires time.Time
+}
+
+// Anonymous tells that nobody has said who asks.
+func (p Principal) Anonymous() bool { return p.User == "" }
+
+// Expired tells that the identity has ended.
+func (p Principal) Expired(now time.Time) bool { return !p.Expires.IsZero() && !now.Before(p.Expires) }
+
+// An Authorizer decides who may read what. It is asked at every connect and at every next link.
+type Authorizer interface {
+	// MayRead tells whether the principal may read the channel. An error is a failure to decide, not a no.
+	MayRead(ctx context.Context, p Principal, c Channel) (bool, error)
+}
+
+// MayRead makes Rules an Authorizer. It never fails.
+func (rs Rules) MayRead(_ context.Context, p Principal, c Channel) (bool, error) {
+	if own, err := User(p.User); err == nil && c == own {
+		return true, nil
+	}
+	switch rs.For(c).Read {
+	case AccessPublic:
+		return true, nil
+	case AccessAuthenticated, "":
+		return !p.Anonymous(), nil
+	case AccessToken:
+		return p.Admin || matchAny(p.Channels, c), nil
+	}
+	return p.Admin && !c.Internal(), nil
+}
+
+// MayPublish tells whether the principal may publish to the channel.
+func (p Principal) MayPublish(c Channel) bool { return p.Admin || matchAny(p.Publish, c) }
+
+func matchAny(patterns []Pattern, c Channel) bool {
+	for _, p := range patterns {
+		if p.Match(c) {
+			return true
+		}
+	}
+	return false
+}

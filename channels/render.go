@@ -1,0 +1,179 @@
+package channels
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/griphub/griphub/grip"
+)
+
+// AppendSSE appends one server-sent event: "event:" unless the type is empty, "id:" unless the id is
+// empty, one "data:" per line, and a blank line (HTML Living Standard, section 9.2). CRLF, CR and LF all
+// break lines.
+func AppendSSE(dst []byte, eventType, id string, data []byte) []byte {
+	dst = appendField(dst, "event", eventType)
+	dst = appendField(dst, "id", id)
+	return appendData(dst, data)
+}
+
+func appendField(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	dst = append(append(dst, name...), ": "...)
+	return append(append(dst, value...), '\n')
+}
+
+func appendData(dst, data []byte) []byte {
+	for {
+		line, rest, more := cutLine(data)
+		dst = append(dst, "data:"...)
+		if len(line) > 0 {
+			dst = append(append(dst, ' '), line...)
+		}
+		dst = append(dst, '\n')
+		if !more {
+			return append(dst, '\n')
+		}
+		data = rest
+	}
+}
+
+func cutLine(data []byte) (line, rest []byte, more bool) {
+	i := bytes.IndexAny(data, "\r\n")
+	if i < 0 {
+		return data, nil, false
+	}
+	end := i + 1
+	if data[i] == '\r' && end < len(data) && data[end] == '\n' {
+		end++
+	}
+	return data[:i], data[end:], true
+}
+
+// AppendSSE appends the event as streams show it, with the given id.
+//
+// Events of a user and global events have the form of DjangoRealtime: an unnamed message whose JSON object
+// names the type. All others are named by their type.
+func (e *Event) AppendSSE(dst []byte, id string) []byte {
+	name, data := e.streamForm()
+	return AppendSSE(dst, name, id, data)
+}
+
+// appendTemplate appends what AppendSSE does in the form that the proxy's build-id filter reads: every "%"
+// doubled, and the id left to the proxy as "%I".
+func (e *Event) appendTemplate(dst []byte) []byte {
+	name, data := e.streamForm()
+	dst = grip.AppendBuildID(dst, appendField(nil, "event", name))
+	dst = append(dst, "id: %I\n"...)
+	return grip.AppendBuildID(dst, appendData(nil, data))
+}
+
+func (e *Event) streamForm() (name string, data []byte) {
+	if !e.Raw && (e.Scope == ScopeUser || e.Scope == ScopeGlobal) {
+		return "", e.realtimeData()
+	}
+	return e.Type, e.Data
+}
+
+// realtimeData is the detail object with its key "type" set to the event's type.
+func (e *Event) realtimeData() []byte {
+	var detail map[string]json.RawMessage
+	if err := json.Unmarshal(e.Data, &detail); err != nil || detail == nil {
+		// Drafts of these scopes hold objects; what an older version stored is shown as it is.
+		return e.Data
+	}
+	name, _ := json.Marshal(e.Type)
+	if _, taken := detail["type"]; taken {
+		detail["type"] = name
+		out, _ := json.Marshal(detail)
+		return out
+	}
+	return appendMember(nil, e.Data, "type", name)
+}
+
+// appendMember appends a JSON object with one more member at its end.
+func appendMember(dst, object []byte, key string, value []byte) []byte {
+	object = bytes.TrimSpace(object)
+	body := bytes.TrimSpace(object[1 : len(object)-1])
+	dst = append(append(dst, '{'), body...)
+	if len(body) > 0 {
+		dst = append(dst, ',')
+	}
+	dst = strconv.AppendQuote(dst, key)
+	dst = append(append(dst, ':'), value...)
+	return append(dst, '}')
+}
+
+// AppendMessage appends the event as WebSocket and polling clients get it in one channel: a JSON object
+// with its place in "id" and the place before it in "prev", so that a client can tell whether it missed
+// something. Device events are their envelope; others are {"event","channel","data"}.
+func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
+	start := len(dst)
+	if e.Device != (DeviceRef{}) && len(e.Data) > 1 && e.Data[0] == '{' {
+		dst = append(dst, e.Data[:len(e.Data)-1]...)
+	} else {
+		dst = append(dst, `{"event":`...)
+		dst = appendJSONString(dst, e.Type)
+		dst = append(dst, `,"channel":`...)
+		dst = appendJSONString(dst, string(channel))
+		dst = append(dst, `,"data":`...)
+		if e.Raw {
+			dst = appendJSONString(dst, string(e.Data))
+		} else {
+			dst = append(dst, e.Data...)
+		}
+	}
+	if seq := e.Seq(channel); seq > 0 {
+		if dst[len(dst)-1] != '{' || len(dst)-start > 1 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `"id":`...)
+		dst = appendJSONString(dst, Position{channel, seq}.String())
+		dst = append(dst, `,"prev":`...)
+		dst = appendJSONString(dst, Position{channel, seq - 1}.String())
+	}
+	return append(dst, '}')
+}
+
+func appendJSONString(dst []byte, s string) []byte {
+	quoted, _ := json.Marshal(s) // a string always has a JSON form
+	return append(dst, quoted...)
+}
+
+// AppendItems appends what is published to a proxy for the event: one item per channel that browsers can
+// read, which serves streams, WebSockets and long polls alike. prefix is the deployment's GRIP prefix.
+//
+// On stored channels the item has the event's number as its id and the number before as its prev-id,
+// so that the proxy sees a gap, and its SSE id is left to the proxy (build-id), which knows where
+// each viewer stands in the other channels. Long polls are told to ask again.
+func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
+	var meta map[string]string
+	if len(e.SkipUsers) > 0 {
+		meta = map[string]string{grip.MetaSkipUsers: strings.Join(e.SkipUsers, ",")}
+	}
+	for _, p := range e.Positions {
+		if p.Channel == System {
+			continue
+		}
+		item := grip.Item{
+			Channel:      prefix + p.Channel.Grip(),
+			Meta:         meta,
+			WSMessage:    &grip.WSMessage{Content: e.AppendMessage(nil, p.Channel)},
+			HTTPResponse: &grip.HTTPResponse{Action: grip.ActionHint},
+		}
+		if p.Seq > 0 {
+			item.ID, item.PrevID = p.Seq.String(), (p.Seq - 1).String()
+			item.HTTPStream = &grip.HTTPStream{
+				Content:        e.appendTemplate(nil),
+				ContentFilters: []string{grip.FilterBuildID},
+			}
+		} else {
+			item.HTTPStream = &grip.HTTPStream{Content: e.AppendSSE(nil, "")}
+		}
+		dst = append(dst, item)
+	}
+	return dst
+}
