@@ -3,12 +3,12 @@
 // The structs below are the only list of keys. Their tags drive decoding, environment names, printing and the reference
 // documentation, so that a key exists either everywhere or nowhere:
 //
-//	yaml     the key's name; its path is the names joined with "."
-//	doc      one sentence or two for the reader of the reference
-//	default  the value that holds when nobody says otherwise, as it would be written in YAML
-//	oneof    the words that are allowed, separated by spaces
-//	min,max  bounds, inclusive, in the field's own notation
-//	path     "true" where the value is a file name: relative names in a file are relative to that file
+//	yaml      the key's name; its path is the names joined with "."
+//	doc       one sentence or two for the reader of the reference
+//	default   the value that holds when nobody says otherwise, written as in the environment
+//	oneof     the words that are allowed, separated by spaces
+//	min, max  bounds, inclusive, in the field's own notation
+//	path      "true" where the value is a file name: relative names in a file are relative to that file
 //
 // The package knows no other package of griphub: values are plain strings, numbers and durations, and the wiring turns
 // them into what each package asks for.
@@ -36,6 +36,10 @@ type Config struct {
 	Publish Publish        `yaml:"publish" doc:"Who may publish over HTTP."`
 	Hooks   Hooks          `yaml:"hooks" doc:"Webhooks: HTTP endpoints that see, change or refuse events."`
 	Assets  Assets         `yaml:"assets" doc:"Third-party browser files that the pages load."`
+
+	// origins tells for each key that was given where it was given; dir is what relative names in the file are relative to.
+	origins map[string]origin
+	dir     string
 }
 
 // Grip names the proxies and says how far to trust a request.

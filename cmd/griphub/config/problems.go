@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -47,4 +49,20 @@ func (p Problems) Error() string {
 		lines[i] = problem.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// inOrder puts the problems that have a line first, by line, and leaves the others as they were found.
+func (p Problems) inOrder() Problems {
+	slices.SortStableFunc(p, func(a, b Problem) int {
+		switch {
+		case a.Line > 0 && b.Line > 0:
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		case a.Line > 0:
+			return -1
+		case b.Line > 0:
+			return 1
+		}
+		return 0
+	})
+	return p
 }
