@@ -1,0 +1,226 @@
+package devices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// A Publisher stores a batch, all of it or nothing, and returns one event per draft once it is stored. A
+// *channels.Publisher is one.
+type Publisher interface {
+	Publish(ctx context.Context, batch channels.Batch) ([]channels.Event, error)
+}
+
+// Options of a Processor. The zero value registers unknown devices and caches up to 64 MiB.
+type Options struct {
+	// RefuseUnknown refuses messages of devices that the registry does not have, instead of registering them.
+	RefuseUnknown bool
+	// CacheBytes bounds the memory for what is known of devices; 0 for 64 MiB.
+	CacheBytes int
+}
+
+const defaultCacheBytes = 64 << 20
+
+// cacheAge bounds how far the cache may be behind the registry, where another process writes to it.
+const cacheAge = 5 * time.Second
+
+// A Processor turns messages into events, and keeps the registry in step with them. It is safe for
+// concurrent use; batches are processed one after the other.
+type Processor struct {
+	publisher Publisher
+	registry  Registry
+	register  bool
+
+	mu    sync.Mutex
+	cache *cache
+	names names
+
+	events, refused, repeated atomic.Uint64
+}
+
+// NewProcessor returns a Processor that stores with the publisher and asks the registry for devices that it has not
+// met.
+func NewProcessor(publisher Publisher, registry Registry, options Options) *Processor {
+	if options.CacheBytes == 0 {
+		options.CacheBytes = defaultCacheBytes
+	}
+	return &Processor{
+		publisher: publisher,
+		registry:  registry,
+		register:  !options.RefuseUnknown,
+		cache:     newCache(options.CacheBytes),
+		names:     make(names),
+	}
+}
+
+// Stats counts what a Processor has stored since it was made.
+type Stats struct {
+	// Events that were new.
+	Events uint64
+	// Refused messages.
+	Refused uint64
+	// Repeated messages, whose own id was stored before.
+	Repeated uint64
+}
+
+// Stats returns the counts so far.
+func (p *Processor) Stats() Stats {
+	return Stats{p.events.Load(), p.refused.Load(), p.repeated.Load()}
+}
+
+// Forget empties the cache. It is called when another instance may have written to the registry, such as on becoming
+// the active one.
+func (p *Processor) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cache = newCache(p.cache.most)
+}
+
+// Process stores what the messages say in one transaction: events and refusals in message order, each device as it
+// is after all of them, and state, which the log must know. nil means that all of it is durable. A message that
+// cannot be an event is refused and holds up nothing. With an error nothing was stored, and the caller tries the
+// same messages again; only when ctx ends during the transaction is the outcome unknown.
+func (p *Processor) Process(ctx context.Context, messages []Message, state ...any) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	reports := make([]report, len(messages))
+	for i := range messages {
+		reports[i] = read(&messages[i])
+	}
+	before, err := p.before(ctx, reports)
+	if err != nil {
+		return fmt.Errorf("process %d messages: %w", len(messages), err)
+	}
+	folding, events, err := p.publish(ctx, reports, before, state)
+	if err != nil {
+		// Whether the registry has changed is not known if ctx has ended.
+		for ref := range before {
+			p.cache.drop(ref)
+		}
+		return fmt.Errorf("process %d messages: %w", len(messages), err)
+	}
+	p.keep(folding, before)
+	p.count(folding, events)
+	p.forgetRepeated(ctx, reports, before, folding, events)
+	return nil
+}
+
+// before finds out what is known of the devices that the reports are about: one question to the registry for those
+// that the cache does not have.
+func (p *Processor) before(ctx context.Context, reports []report) (map[channels.DeviceRef]*known, error) {
+	before := make(map[channels.DeviceRef]*known, len(reports))
+	var ask []channels.DeviceRef
+	now := time.Now()
+	for i := range reports {
+		ref := reports[i].ref
+		if reports[i].refused != "" || before[ref] != nil {
+			continue
+		}
+		device, ok := p.cache.get(ref, now.Add(-cacheAge))
+		if !ok {
+			device = unknown()
+			ask = append(ask, ref)
+		}
+		before[ref] = device
+	}
+	if len(ask) == 0 {
+		return before, nil
+	}
+	found, err := p.registry.Devices(ctx, ask)
+	if err != nil {
+		return nil, fmt.Errorf("ask the registry for %d devices: %w", len(ask), err)
+	}
+	for i := range found {
+		device := newKnown(&found[i], p.names)
+		before[found[i].DeviceRef] = device
+	}
+	for _, ref := range ask {
+		before[ref].loaded = now
+	}
+	return before, nil
+}
+
+// publish stores the batch. A draft that the publisher finds wrong becomes a refusal, and the rest is tried again.
+func (p *Processor) publish(ctx context.Context, reports []report, before map[channels.DeviceRef]*known, state []any) (*folding, []channels.Event, error) {
+	for {
+		f := p.fold(reports, before)
+		batch := f.batch
+		batch.State = append(batch.State, state...)
+		if len(batch.Drafts)+len(batch.Refused)+len(batch.State) == 0 {
+			return f, nil, nil
+		}
+		events, err := p.publisher.Publish(ctx, batch)
+		var wrong *channels.DraftError
+		if errors.As(err, &wrong) && wrong.Index >= 0 && wrong.Index < len(f.drafted) {
+			reports[f.drafted[wrong.Index]].refused = wrong.Err.Error()
+			continue
+		}
+		return f, events, err
+	}
+}
+
+// keep puts into the cache what is now in the registry.
+func (p *Processor) keep(f *folding, before map[channels.DeviceRef]*known) {
+	for ref, device := range before {
+		if changed, ok := f.after[ref]; ok {
+			changed.loaded = device.loaded
+			device = changed
+		}
+		p.cache.put(ref, device)
+	}
+}
+
+func (p *Processor) count(f *folding, events []channels.Event) {
+	p.refused.Add(uint64(len(f.batch.Refused)))
+	for i := range events {
+		if events[i].Repeated {
+			p.repeated.Add(1)
+		} else {
+			p.events.Add(1)
+		}
+	}
+}
+
+// forgetRepeated puts right the devices of messages that turned out to be repetitions of older ones: the log has
+// dropped their events, but what they said of the device was stored again over what was newer. That only the
+// commit can tell is why this is a second one. Should it fail, the next message of the device overwrites its values.
+func (p *Processor) forgetRepeated(ctx context.Context, reports []report, before map[channels.DeviceRef]*known, first *folding, events []channels.Event) {
+	stale := make(map[channels.DeviceRef]bool)
+	for i := range events {
+		if events[i].Repeated && i < len(first.drafted) {
+			r := &reports[first.drafted[i]]
+			r.repeated = true
+			stale[r.ref] = true
+		}
+	}
+	if len(stale) == 0 {
+		return
+	}
+	again := p.fold(reports, before)
+	var changes Changes
+	for _, ref := range first.order {
+		if !stale[ref] {
+			continue
+		}
+		device, ok := again.after[ref]
+		if !ok && !before[ref].registered {
+			continue
+		}
+		if !ok {
+			device = before[ref]
+		}
+		changes = append(changes, device.device(ref))
+		p.cache.drop(ref)
+	}
+	if len(changes) == 0 {
+		return
+	}
+	// The cache asks the registry either way, so an error needs no other answer.
+	_, _ = p.publisher.Publish(ctx, channels.Batch{State: []any{changes}})
+}
