@@ -58,46 +58,34 @@ func NewSecret(secret []byte) (Key, error) {
 // ParseKey reads a key as GRIP_URL carries it: a PEM block, a JWK as JSON,
 // either of them in base64, "base64:" and a secret in base64, or else the text
 // itself as the secret. Base64 in which a query parser has turned "+" into a
-// space is repaired. Errors never repeat the text.
+// space is repaired. PEM and JWK hold EC P-256 or RSA keys, private or public;
+// a JWK may also be a secret. Errors never repeat the text.
 func ParseKey(s string) (Key, error) {
-	if encoded, ok := strings.CutPrefix(s, "base64:"); ok {
-		decoded, err := decodeBase64(encoded)
-		if err != nil {
-			return Key{}, errors.New("malformed base64")
-		}
+	encoded, prefixed := strings.CutPrefix(s, "base64:")
+	decoded, err := decodeBase64(encoded)
+	switch {
+	case prefixed && err != nil:
+		return Key{}, errors.New("malformed base64")
+	case prefixed, err == nil && looksStructured(decoded):
 		return parseKeyBytes(decoded)
 	}
-	if key, ok := parseBareBase64(s); ok {
-		return key, nil
-	}
-	return parseKeyBytes([]byte(s))
-}
-
-// parseBareBase64 takes base64 without its prefix for a key only where the
-// result is a PEM block or a JWK; anything else is a secret that looks like it.
-func parseBareBase64(s string) (Key, bool) {
-	decoded, err := decodeBase64(s)
-	if err != nil || !looksStructured(decoded) {
-		return Key{}, false
-	}
-	key, err := parseKeyBytes(decoded)
-	return key, err == nil
+	return parseKeyBytes([]byte(s)) // what merely looks like base64 is a secret
 }
 
 // decodeBase64 reads both alphabets, padded or not.
 func decodeBase64(s string) ([]byte, error) {
-	s = strings.NewReplacer(" ", "+", "-", "+", "_", "/", "\r", "", "\n", "").Replace(s)
+	s = strings.NewReplacer(" ", "+", "-", "+", "_", "/").Replace(s)
 	return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 }
 
+// looksStructured reports whether b was meant as a PEM block or a JWK, right or
+// wrong. Taking it for a secret instead would sign with text that may be public.
 func looksStructured(b []byte) bool {
 	b = bytes.TrimSpace(b)
 	return bytes.HasPrefix(b, []byte("-----BEGIN ")) || (bytes.HasPrefix(b, []byte("{")) && json.Valid(b))
 }
 
 func parseKeyBytes(b []byte) (Key, error) {
-	// What starts like a PEM block or is a JSON object was meant as one. Using
-	// it as a secret instead would sign with text that may be public.
 	switch trimmed := bytes.TrimSpace(b); {
 	case !looksStructured(b):
 		return NewSecret(b)
@@ -113,11 +101,18 @@ func parseJWK(b []byte) (Key, error) {
 	if err := jwk.UnmarshalJSON(b); err != nil {
 		return Key{}, errors.New("malformed JWK")
 	}
-	return newKey(jwk.Key)
+	key, err := newKey(jwk.Key)
+	if err == nil && jwk.Algorithm != "" && jwk.Algorithm != key.Algorithm() {
+		return Key{}, fmt.Errorf("JWK is for another algorithm than %s", key.Algorithm())
+	}
+	return key, err
 }
 
 func parsePEM(b []byte) (Key, error) {
 	block, rest := pem.Decode(repairPEM(b))
+	if block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam writes it before the key
+		block, rest = pem.Decode(rest)
+	}
 	if block == nil {
 		return Key{}, errors.New("malformed PEM block")
 	}
@@ -170,9 +165,9 @@ func newKey(key any) (Key, error) {
 	case *ecdsa.PublicKey:
 		return newECKey(nil, k)
 	case *rsa.PrivateKey:
-		return Key{&keyMaterial{algorithm: jose.RS256, sign: k, verify: &k.PublicKey}}, nil
+		return newRSAKey(k, &k.PublicKey)
 	case *rsa.PublicKey:
-		return Key{&keyMaterial{algorithm: jose.RS256, verify: k}}, nil
+		return newRSAKey(nil, k)
 	}
 	return Key{}, fmt.Errorf("keys of type %T are not used by GRIP", key)
 }
@@ -182,6 +177,20 @@ func newECKey(private *ecdsa.PrivateKey, public *ecdsa.PublicKey) (Key, error) {
 		return Key{}, errors.New("EC key is not on curve P-256")
 	}
 	m := &keyMaterial{algorithm: jose.ES256, verify: public}
+	if private != nil {
+		m.sign = private
+	}
+	return Key{m}, nil
+}
+
+// minRSABits is what RFC 7518 section 3.3 demands of an RS256 key.
+const minRSABits = 2048
+
+func newRSAKey(private *rsa.PrivateKey, public *rsa.PublicKey) (Key, error) {
+	if public.N.BitLen() < minRSABits {
+		return Key{}, fmt.Errorf("RSA key of %d bits is shorter than %d", public.N.BitLen(), minRSABits)
+	}
+	m := &keyMaterial{algorithm: jose.RS256, verify: public}
 	if private != nil {
 		m.sign = private
 	}

@@ -2,6 +2,7 @@ package grip
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -72,41 +73,42 @@ func (v Verifier) Verify(gripSig string, now time.Time) error {
 	case v.unsigned:
 		return nil
 	case len(gripSig) > MaxSigLen:
-		return ErrBadSig
+		return fmt.Errorf("%w: longer than %d bytes", ErrBadSig, MaxSigLen)
 	}
-	result := ErrBadSig
+	reason := fmt.Errorf("%w: no key to verify it", ErrBadSig)
 	for _, t := range v.trust {
-		err := t.verify(gripSig, now)
+		genuine, err := t.verify(gripSig, now)
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, ErrSigExpired) {
-			result = ErrSigExpired
+		if reason = err; genuine {
+			break // no other key has made it
 		}
 	}
-	return result
+	return reason
 }
 
-func (t trustedKey) verify(gripSig string, now time.Time) error {
+// verify also reports whether the key has made the token, valid or not.
+func (t trustedKey) verify(gripSig string, now time.Time) (genuine bool, err error) {
 	// The key decides the algorithm, never the token: a token that names
 	// another, or none, fails to parse.
 	token, err := jwt.ParseSigned(gripSig, []jose.SignatureAlgorithm{t.key.material.algorithm})
 	if err != nil {
-		return ErrBadSig
+		return false, fmt.Errorf("%w: not a token of algorithm %s", ErrBadSig, t.key.Algorithm())
 	}
 	var claims jwt.Claims
 	if err := token.Claims(t.key.material.verify, &claims); err != nil {
-		return ErrBadSig
+		return false, fmt.Errorf("%w: not made with the key", ErrBadSig)
 	}
 	switch {
 	case claims.Expiry == nil:
-		return ErrBadSig
+		return true, fmt.Errorf("%w: no exp", ErrBadSig)
 	case t.issuer != "" && claims.Issuer != t.issuer:
-		return ErrBadSig
+		return true, fmt.Errorf("%w: issuer is %.100q, not %q", ErrBadSig, claims.Issuer, t.issuer)
 	case claims.NotBefore != nil && claims.NotBefore.Time().After(now):
-		return ErrBadSig
+		return true, fmt.Errorf("%w: not valid yet", ErrBadSig)
 	case !now.Before(claims.Expiry.Time()):
-		return ErrSigExpired
+		return true, ErrSigExpired
 	}
-	return nil
+	return true, nil
 }

@@ -109,8 +109,8 @@ func KeepAliveEvent(k WSKeepAlive) (WSEvent, error) {
 }
 
 // SendDelayedEvent makes the proxy send a message to the client after the
-// timeout, unless [FlushDelayedEvent] sends it earlier. A further one takes
-// the place of one that waits. A timeout of zero is the proxy's default of 1 s.
+// timeout, or earlier on [FlushDelayedEvent] or a further message to delay. A
+// timeout of zero is the proxy's default of 1 s.
 func SendDelayedEvent(t WSType, content []byte, timeout time.Duration) (WSEvent, error) {
 	c := newControl("send-delayed")
 	if err := c.message(t, content, timeout); err != nil {

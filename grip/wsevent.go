@@ -24,8 +24,9 @@ type WSEvent struct {
 	Type    string
 	Content []byte
 
-	// HasContent tells empty content from none: an empty text message is
-	// written "TEXT 0", an event without content just by its type.
+	// HasContent tells empty content from none: with it an empty text message
+	// is written "TEXT 0", without it just "TEXT". Pushpin 1.36 writes the
+	// latter, so a message without content is to be read as an empty one.
 	HasContent bool
 }
 
@@ -144,8 +145,6 @@ func AppendWSEvent(dst []byte, e WSEvent) ([]byte, error) {
 		return dst, fmt.Errorf("unknown type %q", e.Type)
 	case hasContent && (e.Type == EventOpen || e.Type == EventDisconnect):
 		return dst, fmt.Errorf("%s has no content", e.Type)
-	case !hasContent && (e.Type == EventText || e.Type == EventBinary):
-		return dst, fmt.Errorf("%s needs content", e.Type)
 	case len(e.Content) >= 1<<(4*maxWSLengthDigits):
 		return dst, fmt.Errorf("content of %d bytes is too long", len(e.Content))
 	}
