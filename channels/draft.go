@@ -132,6 +132,9 @@ func (d *Draft) validateData() error {
 	if !d.Raw && !json.Valid(d.Data) {
 		return invalid("data", "not JSON")
 	}
+	if !d.Raw && (d.Scope == ScopeUser || d.Scope == ScopeGlobal) && !isObject(d.Data) {
+		return invalid("data", "events for users are JSON objects, to which their type is added")
+	}
 	if size := renderedSize(d.Data); d.Scope != ScopeSystem && size > MaxDataBytes {
 		return invalid("data", "%d bytes as sent, the most is %d", size, MaxDataBytes)
 	}
@@ -145,6 +148,11 @@ func (d *Draft) validateData() error {
 		return invalid("private_data", "not JSON")
 	}
 	return nil
+}
+
+func isObject(valid []byte) bool {
+	trimmed := bytes.TrimLeft(valid, " \t\r\n")
+	return len(trimmed) > 0 && trimmed[0] == '{'
 }
 
 // renderedSize is what data weighs in a stream whose reply the proxy renders: "%" is doubled, and each

@@ -81,6 +81,14 @@ type Event struct {
 	Repeated bool
 }
 
+// PublicID returns the id as publishers get it: empty for an event that is not stored.
+func (e *Event) PublicID() string {
+	if e.ID == 0 {
+		return ""
+	}
+	return e.ID.String()
+}
+
 // Cursor returns the event's place in its channels.
 func (e *Event) Cursor() Cursor { return Cursor(e.Positions) }
 

@@ -1,0 +1,216 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
+)
+
+func (s *Server) registerAPI(r gin.IRouter) {
+	api := r.Group("/api", s.sameOrigin())
+	api.POST("/publish", s.handle(s.publish))
+	api.GET("/channels/:channel/events", s.handle(s.history))
+	api.GET("/devices", s.handle(s.listDevices))
+	api.GET("/devices/:type/:id", s.handle(s.showDevice))
+}
+
+// sameOrigin refuses what another site's page makes a signed-in browser send: identities travel in
+// cookies, or, on a developer's machine, with every request.
+func (s *Server) sameOrigin() gin.HandlerFunc {
+	guard := http.NewCrossOriginProtection()
+	for _, origin := range s.opts.CORS.Origins {
+		if s.opts.CORS.Credentials && origin != "*" {
+			// An origin that is allowed to send credentials is as good as our own.
+			if err := guard.AddTrustedOrigin(origin); err != nil {
+				s.log.Warn("cors.origins: not an origin", "origin", origin)
+			}
+		}
+	}
+	return func(c *gin.Context) {
+		if guard.Check(c.Request) != nil {
+			p := &problem{status: http.StatusForbidden, code: "cross-origin", message: "Another site's page made this request."}
+			c.Data(p.status, problemType, p.body())
+			c.Abort()
+		}
+	}
+}
+
+// history answers GET /api/channels/{channel}/events: a page of the log, oldest first.
+func (s *Server) history(c *gin.Context) error {
+	channel, err := channels.ParseChannel(c.Param("channel"))
+	if err != nil {
+		return badRequest(sentence(err))
+	}
+	if err := s.mayRead(c, channel); err != nil {
+		return err
+	}
+	limit, err := limitOf(c, pollEvents, maxPollEvents)
+	if err != nil {
+		return err
+	}
+	from := channels.Position{Channel: channel}
+	switch after := c.Query("after"); {
+	case after == "" && c.Query("since") == "":
+		page, err := s.opts.Log.Latest(c.Request.Context(), channel, limit)
+		if err != nil {
+			return fmt.Errorf("read the newest events of %s: %w", channel, err)
+		}
+		return s.historyPage(c, &page)
+	case after != "":
+		if from.Seq, err = afterSeq(after, channel); err != nil {
+			return err
+		}
+	default:
+		since, err := ParseSince(c.Query("since"), s.now())
+		if err != nil {
+			return err
+		}
+		if from.Seq, err = s.opts.Log.SeqAt(c.Request.Context(), channel, since); err != nil {
+			return fmt.Errorf("find the place of %s in %s: %w", since, channel, err)
+		}
+	}
+	pages, err := s.opts.Log.Read(c.Request.Context(), channels.Cursor{from}, limit)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", channel, err)
+	}
+	return s.historyPage(c, &pages[0])
+}
+
+// afterSeq reads a cursor or a bare number.
+func afterSeq(text string, channel channels.Channel) (channels.Seq, error) {
+	if seq, err := channels.ParseSeq(text); err == nil {
+		return seq, nil
+	}
+	cursor, err := channels.ParseCursor(text)
+	if err == nil {
+		if seq, ok := cursor.Find(channel); ok {
+			return seq, nil
+		}
+	}
+	return 0, badRequest("after: want a cursor of this channel, or a number.")
+}
+
+func (s *Server) historyPage(c *gin.Context, page *channels.Page) error {
+	user, err := s.opts.Authenticator.Authenticate(c.Request)
+	if err != nil {
+		return unauthorized(err)
+	}
+	body, _ := pollBody(page, user)
+	c.Header("Cache-Control", "no-store")
+	c.Data(http.StatusOK, "application/json", body)
+	return nil
+}
+
+func (s *Server) mayRead(c *gin.Context, chans ...channels.Channel) error {
+	principal, err := s.opts.Authenticator.Authenticate(c.Request)
+	if err != nil {
+		return unauthorized(err)
+	}
+	return pollProblem(s.authorize(c.Request.Context(), principal, chans))
+}
+
+func limitOf(c *gin.Context, standard, most int) (int, error) {
+	text := c.Query("limit")
+	if text == "" {
+		return standard, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > most {
+		return 0, badRequest(fmt.Sprintf("limit: want a number from 1 to %d.", most))
+	}
+	return limit, nil
+}
+
+// listDevices answers GET /api/devices?type=&after=&limit=. "after" is the last device of the page before, as
+// {type}/{id}.
+func (s *Server) listDevices(c *gin.Context) error {
+	principal, err := s.opts.Authenticator.Authenticate(c.Request)
+	if err != nil {
+		return unauthorized(err)
+	}
+	limit, err := limitOf(c, 100, 1000)
+	if err != nil {
+		return err
+	}
+	var after channels.DeviceRef
+	if text := c.Query("after"); text != "" {
+		deviceType, id, ok := strings.Cut(text, "/")
+		if !ok {
+			return badRequest("after: want {type}/{id}.")
+		}
+		after = channels.DeviceRef{Type: deviceType, ID: id}
+	}
+	list, err := s.opts.Registry.List(c.Request.Context(), c.Query("type"), after, limit)
+	if err != nil {
+		return fmt.Errorf("list devices: %w", err)
+	}
+	next := ""
+	if len(list) == limit {
+		last := list[len(list)-1]
+		next = last.Type + "/" + last.ID
+	}
+	visible, err := s.visible(c, principal, list)
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, gin.H{"devices": visible, "next": next})
+	return nil
+}
+
+// visible keeps the devices whose events the principal may read.
+func (s *Server) visible(c *gin.Context, p channels.Principal, list []devices.Device) ([]devices.Device, error) {
+	visible := make([]devices.Device, 0, len(list))
+	for _, d := range list {
+		channel, err := channels.Device(d.Type, d.ID)
+		if err != nil {
+			continue
+		}
+		err = s.authorize(c.Request.Context(), p, []channels.Channel{channel})
+		var no *refusal
+		switch {
+		case err == nil:
+			visible = append(visible, d)
+		case !errors.As(err, &no):
+			return nil, err
+		}
+	}
+	return visible, nil
+}
+
+// showDevice answers GET /api/devices/{type}/{id} with the device and the cursor of its stream, read before
+// it: a stream that starts there misses nothing.
+func (s *Server) showDevice(c *gin.Context) error {
+	ref := channels.DeviceRef{Type: c.Param("type"), ID: c.Param("id")}
+	channel, err := channels.Device(ref.Type, ref.ID)
+	if err != nil {
+		return badRequest(sentence(err))
+	}
+	if err := s.mayRead(c, channel); err != nil {
+		return err
+	}
+	cursor, err := s.opts.Log.Heads(c.Request.Context(), []channels.Channel{channel})
+	if err != nil {
+		return fmt.Errorf("read the head of %s: %w", channel, err)
+	}
+	found, err := s.opts.Registry.Devices(c.Request.Context(), []channels.DeviceRef{ref})
+	if err != nil {
+		return fmt.Errorf("read device %s/%s: %w", ref.Type, ref.ID, err)
+	}
+	if len(found) == 0 {
+		return channels.ErrNotFound
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, struct {
+		devices.Device
+		Cursor channels.Cursor `json:"cursor"`
+	}{found[0], cursor})
+	return nil
+}

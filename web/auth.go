@@ -1,0 +1,129 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// maxToken bounds a token, in bytes.
+const maxToken = 8 << 10
+
+// Everybody is an Authenticator for which every visitor is the same.
+type Everybody channels.Principal
+
+// Authenticate returns the principal. It never fails.
+func (e Everybody) Authenticate(*http.Request) (channels.Principal, error) {
+	return channels.Principal(e), nil
+}
+
+// JWT is an Authenticator that reads signed tokens (RFC 7519) from the header Authorization, a cookie, or, for
+// clients that can set neither, the query value access_token.
+type JWT struct {
+	// Algorithm is the only one accepted.
+	Algorithm jose.SignatureAlgorithm
+	// Key verifies: the secret as []byte for HS256, else a public key.
+	Key any
+	// Audience and Issuer must be in the token where they are not empty.
+	Audience, Issuer string
+	// Cookie names the cookie; empty for none.
+	Cookie string
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Claims are what griphub reads from a token beside the registered claims. A token is for a subject.
+type Claims struct {
+	jwt.Claims
+	// Channels are patterns of channels that may be read.
+	Channels []string `json:"channels,omitempty"`
+	// Publish are patterns of channels that may be published to.
+	Publish []string `json:"publish,omitempty"`
+	// Admin may do everything.
+	Admin bool `json:"admin,omitempty"`
+}
+
+// Authenticate returns the token's principal, the anonymous one where there is no token, and an error for a
+// token that is not valid. The token must expire.
+func (j JWT) Authenticate(r *http.Request) (channels.Principal, error) {
+	text := j.token(r)
+	if text == "" {
+		return channels.Principal{}, nil
+	}
+	if len(text) > maxToken {
+		return channels.Principal{}, errors.New("token: too long")
+	}
+	token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{j.Algorithm})
+	if err != nil {
+		return channels.Principal{}, errors.New("token: cannot be read, or has another algorithm")
+	}
+	var claims Claims
+	if err := token.Claims(j.Key, &claims); err != nil {
+		return channels.Principal{}, errors.New("token: the signature is wrong")
+	}
+	return j.principal(&claims)
+}
+
+func (j JWT) principal(claims *Claims) (channels.Principal, error) {
+	var none channels.Principal
+	if claims.Expiry == nil {
+		return none, errors.New("token: does not expire")
+	}
+	expected := jwt.Expected{Issuer: j.Issuer, Time: j.Now()}
+	if j.Audience != "" {
+		expected.AnyAudience = jwt.Audience{j.Audience}
+	}
+	if err := claims.ValidateWithLeeway(expected, 0); err != nil {
+		return none, fmt.Errorf("token: %w", err)
+	}
+	p := channels.Principal{User: claims.Subject, Admin: claims.Admin, Expires: claims.Expiry.Time()}
+	if p.User == "" {
+		return none, errors.New("token: has no subject")
+	}
+	if _, err := channels.User(p.User); err != nil {
+		return none, fmt.Errorf("token: subject: %w", err)
+	}
+	var err error
+	if p.Channels, err = ParsePatterns(claims.Channels); err != nil {
+		return none, fmt.Errorf("token: channels: %w", err)
+	}
+	if p.Publish, err = ParsePatterns(claims.Publish); err != nil {
+		return none, fmt.Errorf("token: publish: %w", err)
+	}
+	return p, nil
+}
+
+// ParsePatterns validates patterns of channels, at most 100.
+func ParsePatterns(texts []string) ([]channels.Pattern, error) {
+	if len(texts) > 100 {
+		return nil, errors.New("more than 100 patterns")
+	}
+	var patterns []channels.Pattern
+	for _, text := range texts {
+		p, err := channels.ParsePattern(text)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, p)
+	}
+	return patterns, nil
+}
+
+func (j JWT) token(r *http.Request) string {
+	if text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return text
+	}
+	if j.Cookie != "" {
+		if cookie, err := r.Cookie(j.Cookie); err == nil && cookie.Value != "" {
+			return cookie.Value
+		}
+	}
+	return r.URL.Query().Get("access_token")
+}

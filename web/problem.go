@@ -1,0 +1,87 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// problemType is the media type of error bodies outside streams (RFC 9457).
+const problemType = "application/problem+json"
+
+// A problem is an error that knows how it looks to the client.
+type problem struct {
+	status int
+	// code is a word that programs can test for.
+	code string
+	// message is a sentence for people. It must not hold secrets.
+	message string
+	// at is the place of the mistake in the request, such as "[3].data"; empty for none.
+	at string
+}
+
+func (p *problem) Error() string { return p.message }
+
+func badRequest(message string) *problem {
+	return &problem{status: http.StatusBadRequest, code: "bad-request", message: message}
+}
+
+// problemBody is an RFC 9457 document that also carries the shape {"error":{"code","message"}}.
+func problemBody(status int, code, message string) []byte {
+	return (&problem{status: status, code: code, message: message}).body()
+}
+
+func (p *problem) body() []byte {
+	type details struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		At      string `json:"at,omitempty"`
+	}
+	body, _ := json.Marshal(struct {
+		Title  string  `json:"title"`
+		Status int     `json:"status"`
+		Detail string  `json:"detail"`
+		Error  details `json:"error"`
+	}{http.StatusText(p.status), p.status, p.message, details{p.code, p.message, p.at}}) // always has a JSON form
+	return append(body, '\n')
+}
+
+// handle turns a handler that returns an error into gin's form. It is the one place where errors become
+// statuses; what the client may not know is logged and answered by a plain 500.
+func (s *Server) handle(h func(*gin.Context) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		err := h(c)
+		if err == nil {
+			return
+		}
+		if c.Request.Context().Err() != nil {
+			// The proxy or the client has gone; nobody reads an answer.
+			c.Abort()
+			return
+		}
+		p := s.problemOf(c, err)
+		c.Data(p.status, problemType, p.body())
+		c.Abort()
+	}
+}
+
+func (s *Server) problemOf(c *gin.Context, err error) *problem {
+	var p *problem
+	var invalid *channels.InvalidError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &invalid):
+		return &problem{status: http.StatusUnprocessableEntity, code: "invalid", message: invalid.Error(), at: invalid.Field}
+	case errors.Is(err, channels.ErrNotFound):
+		return &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such thing."}
+	case errors.Is(err, channels.ErrStopped):
+		return &problem{status: http.StatusServiceUnavailable, code: "stopping", message: "The service is stopping; try again."}
+	}
+	s.log.Error("request failed", "method", c.Request.Method, "route", c.FullPath(), "error", err)
+	return &problem{status: http.StatusInternalServerError, code: "internal-error", message: "The request failed; the service's log says why."}
+}

@@ -1,0 +1,168 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/grip"
+)
+
+// A Publisher stores events and sends them to viewers.
+type Publisher interface {
+	// Publish returns once the batch is stored; see channels.Publisher.
+	Publish(ctx context.Context, batch channels.Batch) ([]channels.Event, error)
+}
+
+// An Authenticator tells who makes a request.
+type Authenticator interface {
+	// Authenticate returns the anonymous principal for a request without credentials, and an error for
+	// one with bad credentials.
+	Authenticate(r *http.Request) (channels.Principal, error)
+}
+
+// Options are what a Server works with. Fields without a remark are required.
+type Options struct {
+	Log           channels.Log
+	Reader        *channels.Reader
+	Publisher     Publisher
+	Registry      devices.Registry
+	Authenticator Authenticator
+	Authorizer    channels.Authorizer
+	Sealer        *Sealer
+	// Verifier checks that requests came through a proxy.
+	Verifier grip.Verifier
+	// RequireProxy refuses stream requests that did not.
+	RequireProxy bool
+	// Prefix stands before the GRIP channels of this deployment; empty for none.
+	Prefix string
+	Stream StreamOptions
+	// Routes are further event streams; none by default.
+	Routes []StreamRoute
+	CORS   CORS
+	// PublishKeys are the bearer keys of POST /api/publish; none by default.
+	PublishKeys []string
+	// AssetsDir holds third-party browser code, as {package}@{version}/{file}; empty for the public CDN.
+	AssetsDir string
+	Logger    *slog.Logger
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// StreamOptions bound streams and set their rhythms.
+type StreamOptions struct {
+	// MaxChannels bounds the channels that one request may name.
+	MaxChannels int
+	// KeepAlive, DeviceKeepAlive and RealtimeKeepAlive are the silences after which a stream of each
+	// family gets its keep-alive, in whole seconds.
+	KeepAlive, DeviceKeepAlive, RealtimeKeepAlive time.Duration
+	// Recheck is how often a silent stream is compared with the log, in whole seconds.
+	Recheck time.Duration
+}
+
+// A Server answers browsers and publishers.
+type Server struct {
+	opts     Options
+	log      *slog.Logger
+	now      func() time.Time
+	sealer   *Sealer
+	families struct{ events, device, realtime *family }
+	handler  http.Handler
+}
+
+// NewServer returns a Server with all routes.
+func NewServer(opts Options) (*Server, error) {
+	s := &Server{opts: opts, log: opts.Logger, now: opts.Now, sealer: opts.Sealer}
+	s.families.events = eventsFamily(opts.Stream.KeepAlive)
+	s.families.device = deviceFamily(opts.Stream.DeviceKeepAlive)
+	s.families.realtime = realtimeFamily(opts.Stream.RealtimeKeepAlive)
+
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.UseRawPath = true
+	engine.UnescapePathValues = true
+	engine.Use(s.recovered, s.cors)
+	engine.NoRoute(func(c *gin.Context) {
+		p := &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such page."}
+		c.Data(p.status, problemType, p.body())
+	})
+	engine.NoMethod(func(c *gin.Context) {
+		p := &problem{status: http.StatusMethodNotAllowed, code: "method-not-allowed", message: "The method is not allowed here."}
+		c.Data(p.status, problemType, p.body())
+	})
+	s.registerStreams(engine)
+	s.registerSockets(engine)
+	s.registerPolling(engine)
+	s.registerAPI(engine)
+	if err := s.registerPages(engine); err != nil {
+		return nil, err
+	}
+	s.handler = withoutTrailingSlash(engine)
+	return s, nil
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// withoutTrailingSlash makes trailing slashes optional everywhere, without a redirect, which would cost
+// streams a round trip and POSTs their body.
+func withoutTrailingSlash(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.URL.Path) > 1 && strings.HasSuffix(r.URL.Path, "/") {
+			trimmed := *r.URL
+			trimmed.Path = strings.TrimSuffix(trimmed.Path, "/")
+			trimmed.RawPath = strings.TrimSuffix(trimmed.RawPath, "/")
+			shallow := *r
+			shallow.URL = &trimmed
+			r = &shallow
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recovered turns a panic into a logged 500: one request's bug is not every stream's.
+func (s *Server) recovered(c *gin.Context) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(v)
+		}
+		s.log.Error("handler panicked", "route", c.FullPath(), "panic", v)
+		c.AbortWithStatus(http.StatusInternalServerError)
+	}()
+	c.Next()
+}
+
+// proxied lets a request pass only if a trusted proxy sent it: its headers say who holds the connection.
+func (s *Server) proxied(c *gin.Context) {
+	if !s.opts.RequireProxy || s.opts.Verifier.Proxied(c.GetHeader(grip.HeaderSig), s.now()) {
+		return
+	}
+	p := &problem{status: http.StatusNotImplemented, code: "not-proxied",
+		message: "This request did not come through a GRIP proxy that this service trusts; open streams at the proxy's address."}
+	c.Data(p.status, problemType, p.body())
+	c.Abort()
+}
+
+type paramsKey struct{}
+
+// withParams keeps the path's parameters with the request, so that what reads requests needs no gin.
+func withParams(r *http.Request, params gin.Params) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), paramsKey{}, params))
+}
+
+func param(r *http.Request, name string) string {
+	params, _ := r.Context().Value(paramsKey{}).(gin.Params)
+	return params.ByName(name)
+}

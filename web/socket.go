@@ -1,0 +1,265 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/grip"
+)
+
+const (
+	// closeForbidden is the close code of viewers that may not read what they asked for, as
+	// django-devicehub has it.
+	closeForbidden = 4403
+	// maxSocketBody bounds a batch of WebSocket events, and maxSocketReply what is answered; the proxy's
+	// own bounds are 200,000 and 1,000,000 bytes.
+	maxSocketBody, maxSocketReply = 1 << 20, 900_000
+	// minSocketRecheck is the shortest interval at which the proxy sends empty batches.
+	minSocketRecheck = 20 * time.Second
+)
+
+func (s *Server) registerSockets(r gin.IRouter) {
+	for path, chans := range map[string]func(*http.Request) ([]channels.Channel, error){
+		"/ws/iot/:type":     deviceChannel,
+		"/ws/iot/:type/:id": deviceChannel,
+		"/ws/events":        s.queryChannels,
+	} {
+		r.POST(path, s.proxied, s.handle(func(c *gin.Context) error {
+			c.Request = withParams(c.Request, c.Params)
+			return s.serveSocket(c, chans)
+		}))
+		r.GET(path, s.handle(func(*gin.Context) error {
+			return &problem{status: http.StatusNotImplemented, code: "not-proxied",
+				message: "WebSockets are served through a GRIP proxy, as WebSocket-over-HTTP; connect to the proxy's address."}
+		}))
+	}
+}
+
+// serveSocket answers a batch of events of one WebSocket connection. The connection is the proxy's: nothing
+// is remembered from one batch to the next, and each batch is authorised anew.
+func (s *Server) serveSocket(c *gin.Context, chans func(*http.Request) ([]channels.Channel, error)) error {
+	if c.ContentType() != grip.TypeWSEvents {
+		return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported-media-type",
+			message: "Want a batch of WebSocket events (" + grip.TypeWSEvents + ")."}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxSocketBody))
+	if err != nil {
+		return badRequest("The batch of WebSocket events is too long or was cut off.")
+	}
+	events, err := grip.DecodeWSEvents(body)
+	if err != nil {
+		return badRequest("The batch of WebSocket events cannot be read.")
+	}
+	sock := &socket{server: s, request: c.Request}
+	if sock.channels, err = chans(c.Request); err != nil {
+		return pollProblem(err)
+	}
+	if err := sock.answer(events); err != nil {
+		return err
+	}
+	reply, err := grip.EncodeWSEvents(sock.out)
+	if err != nil {
+		return fmt.Errorf("answer WebSocket events: %w", err)
+	}
+	if sock.opened {
+		c.Header(grip.HeaderWSExtensions, grip.WSExtension)
+		recheck := max(s.opts.Stream.Recheck, minSocketRecheck)
+		c.Header(grip.HeaderKeepAliveInterval, strconv.Itoa(int(recheck.Seconds())))
+	}
+	c.Data(http.StatusOK, grip.TypeWSEvents, reply)
+	return nil
+}
+
+// A socket is what one batch needs to be answered.
+type socket struct {
+	server    *Server
+	request   *http.Request
+	principal channels.Principal
+	channels  []channels.Channel
+	opened    bool
+	size      int
+	out       []grip.WSEvent
+}
+
+func (k *socket) answer(events []grip.WSEvent) error {
+	if len(events) > 0 && events[0].Type == grip.EventOpen {
+		k.opened = true
+		k.out = append(k.out, grip.OpenEvent())
+	}
+	if ended := endOf(events); ended != nil {
+		if ended.Type == grip.EventClose {
+			// A close is answered by the same close (RFC 6455, section 5.5.1).
+			k.out = append(k.out, *ended)
+		}
+		return nil
+	}
+	if err := k.authorize(); err != nil {
+		var no *refusal
+		var bad *problem
+		if !errors.As(err, &no) && !errors.As(err, &bad) {
+			return err
+		}
+		return k.close(closeForbidden, "forbidden")
+	}
+	for _, e := range events {
+		if err := k.event(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endOf finds the event that ends the connection, after which nothing can be answered.
+func endOf(events []grip.WSEvent) *grip.WSEvent {
+	for i := range events {
+		if t := events[i].Type; t == grip.EventClose || t == grip.EventDisconnect {
+			return &events[i]
+		}
+	}
+	return nil
+}
+
+func (k *socket) authorize() error {
+	principal, err := k.server.opts.Authenticator.Authenticate(k.request)
+	if err != nil {
+		return unauthorized(err)
+	}
+	k.principal = principal
+	return k.server.authorize(k.request.Context(), principal, k.channels)
+}
+
+func (k *socket) close(code int, reason string) error {
+	e, err := grip.CloseEvent(code, reason)
+	if err != nil {
+		return err
+	}
+	k.out = append(k.out, e)
+	return nil
+}
+
+// event answers one event. What cannot be understood is ignored: a stray message is no reason to lose the
+// connection.
+func (k *socket) event(e grip.WSEvent) error {
+	switch e.Type {
+	case grip.EventOpen:
+		return k.open()
+	case grip.EventPing:
+		k.out = append(k.out, grip.WSEvent{Type: grip.EventPong, Content: e.Content, HasContent: e.HasContent})
+	case grip.EventText:
+		return k.text(e.Content)
+	}
+	return nil
+}
+
+// open subscribes the connection and sends what the viewer missed since "?cursor=".
+func (k *socket) open() error {
+	if user := k.principal.User; user != "" {
+		e, err := grip.SetMetaEvent(grip.MetaUser, user)
+		if err != nil {
+			return err
+		}
+		k.out = append(k.out, e)
+	}
+	for _, c := range k.channels {
+		e, err := grip.SubscribeEvent(k.server.opts.Prefix+c.Grip(), grip.FilterSkipUsers)
+		if err != nil {
+			return err
+		}
+		k.out = append(k.out, e)
+	}
+	text := k.request.URL.Query().Get("cursor")
+	if text == "" {
+		return nil
+	}
+	cursor, err := channels.ParseCursor(text)
+	if err != nil {
+		return badRequest("cursor: cannot be read.")
+	}
+	_, _, err = k.missed(cursor)
+	return err
+}
+
+func (k *socket) text(content []byte) error {
+	var message struct {
+		Action string  `json:"action"`
+		Cursor *string `json:"cursor"`
+	}
+	if json.Unmarshal(content, &message) != nil || message.Action != "ping" {
+		return nil
+	}
+	if message.Cursor == nil {
+		k.send([]byte(`{"event":"pong"}`))
+		return nil
+	}
+	return k.pong(*message.Cursor)
+}
+
+// pong sends what the client missed after the cursor, and then the pong with the place that it has reached.
+// An empty cursor asks only for the place.
+func (k *socket) pong(text string) error {
+	var from channels.Cursor
+	if text != "" {
+		var err error
+		if from, err = channels.ParseCursor(text); err != nil {
+			k.send([]byte(`{"event":"error","data":{"condition":"bad-request","text":"The cursor cannot be read."}}`))
+			return nil
+		}
+	}
+	cursor, more, err := k.missed(from)
+	if err != nil {
+		return err
+	}
+	pong := struct {
+		Event  string          `json:"event"`
+		Cursor channels.Cursor `json:"cursor"`
+		More   bool            `json:"more,omitempty"`
+	}{"pong", cursor, more}
+	encoded, err := json.Marshal(pong)
+	if err != nil {
+		return err
+	}
+	k.send(encoded)
+	return nil
+}
+
+// missed sends what follows the cursor, up to what a reply may hold, and returns the place after it.
+func (k *socket) missed(from channels.Cursor) (cursor channels.Cursor, more bool, err error) {
+	replay, err := k.server.opts.Reader.Read(k.request.Context(), k.channels, from, maxPollEvents)
+	if err != nil {
+		return nil, false, err
+	}
+	cursor = append(cursor, replay.Start...)
+	if len(replay.Lost) > 0 {
+		reset, err := json.Marshal(map[string]any{
+			"event": "stream-reset", "data": map[string]any{"channels": replay.Lost}, "cursor": cursor,
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		k.send(reset)
+	}
+	for _, step := range replay.Steps {
+		if !step.Event.Skips(k.principal.User) {
+			message := step.Event.AppendMessage(nil, step.Channel)
+			if k.size+len(message) > maxSocketReply {
+				return cursor, true, nil
+			}
+			k.send(message)
+		}
+		cursor.Set(step.Channel, step.Seq)
+	}
+	return cursor, replay.More, nil
+}
+
+func (k *socket) send(message []byte) {
+	k.size += len(message) + 32
+	k.out = append(k.out, grip.TextEvent(string(message)))
+}

@@ -1,0 +1,117 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// A StreamRoute is a configured event stream: what it listens to comes from its path alone.
+type StreamRoute struct {
+	// Path is the route; a level "{name}" stands for any one level.
+	Path string
+	// Channels are templates in which "{name}" stands for that level's text.
+	Channels []string
+}
+
+// registerStreams mounts everything that the proxy holds.
+func (s *Server) registerStreams(r gin.IRouter) {
+	events := s.families.events
+	s.get(r, "/events", events, s.queryChannels)
+	s.get(r, "/events/:channel", events, func(r *http.Request) ([]channels.Channel, error) {
+		return one(channels.ParseChannel(param(r, "channel")))
+	})
+	for _, route := range s.opts.Routes {
+		s.get(r, ginPath(route.Path), events, route.channels)
+	}
+	s.get(r, "/iot/stream/:type", s.families.device, deviceChannel)
+	s.get(r, "/iot/stream/:type/:id", s.families.device, deviceChannel)
+}
+
+func (s *Server) get(r gin.IRouter, path string, f *family, chans func(*http.Request) ([]channels.Channel, error)) {
+	h := s.handle(func(c *gin.Context) error {
+		c.Request = withParams(c.Request, c.Params)
+		return s.serveStream(c, f, chans)
+	})
+	r.GET(path, s.proxied, h)
+	r.HEAD(path, s.proxied, h)
+}
+
+// queryChannels are those that the query's values "channel" name, each once.
+func (s *Server) queryChannels(r *http.Request) ([]channels.Channel, error) {
+	var chans []channels.Channel
+	seen := map[channels.Channel]bool{}
+	for _, name := range r.URL.Query()["channel"] {
+		c, err := channels.ParseChannel(name)
+		if err != nil {
+			return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: " + sentence(err), nil}
+		}
+		if !seen[c] {
+			seen[c] = true
+			chans = append(chans, c)
+		}
+		if len(chans) > s.opts.Stream.MaxChannels {
+			return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: Channel limit exceeded.", nil}
+		}
+	}
+	if len(chans) == 0 {
+		return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: No channels specified.", nil}
+	}
+	return chans, nil
+}
+
+// channels fills in the route's templates.
+func (route StreamRoute) channels(r *http.Request) ([]channels.Channel, error) {
+	chans := make([]channels.Channel, 0, len(route.Channels))
+	for _, template := range route.Channels {
+		name := template
+		for level := range strings.SplitSeq(route.Path, "/") {
+			if key, ok := placeholder(level); ok {
+				name = strings.ReplaceAll(name, level, param(r, key))
+			}
+		}
+		c, err := channels.ParseChannel(name)
+		if err != nil {
+			return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: " + sentence(err), nil}
+		}
+		chans = append(chans, c)
+	}
+	return chans, nil
+}
+
+func placeholder(level string) (name string, ok bool) {
+	if len(level) < 3 || level[0] != '{' || level[len(level)-1] != '}' {
+		return "", false
+	}
+	return level[1 : len(level)-1], true
+}
+
+// ginPath is the route's path as gin writes it, without the trailing slash that is optional everywhere.
+func ginPath(path string) string {
+	levels := strings.Split(strings.TrimSuffix(path, "/"), "/")
+	for i, level := range levels {
+		if name, ok := placeholder(level); ok {
+			levels[i] = ":" + name
+		}
+	}
+	return strings.Join(levels, "/")
+}
+
+// deviceChannel is that of the device type, or of the one device, in the path.
+func deviceChannel(r *http.Request) ([]channels.Channel, error) {
+	return one(channels.Device(param(r, "type"), param(r, "id")))
+}
+
+func one(c channels.Channel, err error) ([]channels.Channel, error) {
+	if err != nil {
+		return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: " + sentence(err), nil}
+	}
+	return []channels.Channel{c}, nil
+}
+
+// sentence ends an error's text as a client reads it.
+func sentence(err error) string { return fmt.Sprintf("%v.", err) }
