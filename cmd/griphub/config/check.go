@@ -43,17 +43,20 @@ func (c Config) problems(serve bool, wrong map[string]bool) Problems {
 
 // fail reports a problem at the place where the key, or the list entry that it belongs to, was given.
 func (k *checker) fail(path, format string, args ...any) {
-	if k.wrong[path] || len(k.found) >= maxProblems {
+	entry := path[:strings.LastIndex(path, "]")+1]
+	if k.wrong[path] || k.wrong[entry] || len(k.found) >= maxProblems {
 		return
 	}
 	at, known := k.origins[path]
-	if end := strings.LastIndex(path, "]"); !known && end > 0 {
-		at = k.origins[path[:end+1]]
+	if !known {
+		at = k.origins[entry]
 	}
 	called := path
 	if at.variable != "" {
-		_, entry, _ := strings.Cut(path, "[")
-		called = at.variable + strings.TrimSuffix("["+entry, "[")
+		called = at.variable
+		if i := strings.Index(path, "["); i >= 0 {
+			called += path[i:]
+		}
 	}
 	k.found = append(k.found, Problem{
 		File: at.file, Line: at.line, Column: at.column,

@@ -28,7 +28,7 @@ type Config struct {
 	MQTT     MQTT      `yaml:"mqtt" doc:"The broker that the devices speak to."`
 	Devices  Devices   `yaml:"devices" doc:"The device registry and its heartbeat monitor."`
 	Auth     Auth      `yaml:"auth" doc:"How griphub learns who a visitor is."`
-	Channels []Channel `yaml:"channels" doc:"Rules for channels; the first rule whose pattern matches decides. A channel that no rule matches is read by nobody."`
+	Channels []Channel `yaml:"channels" default:"[{match: \"iot_**\", read: authenticated}, {match: \"**\", read: public}]" doc:"Rules for channels; the first rule whose pattern matches decides. A channel that no rule matches is read by nobody."`
 	Streams  []Stream  `yaml:"streams" doc:"Event stream routes with a fixed set of channels, beside /events/."`
 
 	Stream  StreamSettings `yaml:"stream" doc:"What holds for every stream."`

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -24,8 +25,7 @@ func (s Secret) Bytes() ([]byte, error) {
 	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(encoded, "="))
 	key, err := base64.RawStdEncoding.DecodeString(standard)
 	if err != nil {
-		// The library's error says at which byte, which is harmless, but nothing that helps either.
-		return nil, fmt.Errorf("decode secret: what follows base64: is not base64")
+		return nil, errors.New("what follows base64: is not base64")
 	}
 	return key, nil
 }
@@ -38,8 +38,10 @@ func (s Secret) String() string {
 	return mask
 }
 
-// GoString is String, for %#v.
-func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
+// Format is String, for every verb: a Stringer alone would still show itself to %d.
+func (s Secret) Format(state fmt.State, verb rune) {
+	_, _ = fmt.Fprintf(state, fmt.FormatString(state, verb), s.String())
+}
 
 // LogValue is String, for log/slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
@@ -103,8 +105,10 @@ func maskQuery(query string) string {
 	return "?" + strings.Join(parameters, "&")
 }
 
-// GoString is String, for %#v.
-func (u SecretURL) GoString() string { return fmt.Sprintf("%q", u.String()) }
+// Format is String, for every verb.
+func (u SecretURL) Format(state fmt.State, verb rune) {
+	_, _ = fmt.Fprintf(state, fmt.FormatString(state, verb), u.String())
+}
 
 // LogValue is String, for log/slog.
 func (u SecretURL) LogValue() slog.Value { return slog.StringValue(u.String()) }
