@@ -1,0 +1,157 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// A numbering turns the drafts of one batch into events: it finds out which of them are new, how many numbers
+// each channel must give, and then who gets which. The dialects do the asking and the writing.
+type numbering struct {
+	events   []channels.Event
+	counters []counter // the channels of the fresh events, each once, in order of appearance
+	// lastEvent is the highest id given, once numbers are.
+	lastEvent int64
+
+	byName  map[channels.Channel]int // into counters
+	sources []int                    // per event: the event whose key it repeats, or one of the constants
+	places  []int                    // per position of each fresh event: its channel, an index of counters
+	first   []int                    // per event: where its places begin
+}
+
+// What an event may be in numbering.sources.
+const (
+	fresh    = -1
+	recalled = -2 // stored by an earlier batch
+)
+
+// A counter is a channel of a batch.
+type counter struct {
+	name   channels.Channel
+	fresh  int64 // how many numbers the batch takes
+	id     int64 // the channel's row, once counted
+	head   int64 // the last of the numbers taken, once counted
+	latest int64 // the latest time of the channel's events so far, once counted
+}
+
+func newNumbering(drafts []channels.Draft, now time.Time) *numbering {
+	n := &numbering{
+		events:  make([]channels.Event, len(drafts)),
+		sources: make([]int, len(drafts)),
+		first:   make([]int, len(drafts)),
+		byName:  make(map[channels.Channel]int),
+	}
+	for i := range drafts {
+		n.events[i].Draft = drafts[i]
+		n.events[i].Time = time.UnixMicro(orNow(drafts[i].Time, now)).UTC()
+		n.sources[i] = fresh
+	}
+	return n
+}
+
+func (n *numbering) fresh(i int) bool { return n.sources[i] == fresh }
+
+// counter is the channel of the event's j-th position.
+func (n *numbering) counter(i, j int) *counter { return &n.counters[n.places[n.first[i]+j]] }
+
+// recall asks find for each key that the batch brings, once, and then knows which numbers are needed.
+func (n *numbering) recall(find func(key string) (channels.Event, bool, error)) error {
+	var keys map[string]int
+	for i := range n.events {
+		e := &n.events[i]
+		if e.Key == "" {
+			n.count(i)
+			continue
+		}
+		if source, twice := keys[e.Key]; twice {
+			n.sources[i] = source
+			continue
+		}
+		if keys == nil {
+			keys = make(map[string]int)
+		}
+		keys[e.Key] = i
+		first, found, err := find(e.Key)
+		if err != nil {
+			return err
+		}
+		if found {
+			n.sources[i] = recalled
+			repeat(e, &first)
+		} else {
+			n.count(i)
+		}
+	}
+	return nil
+}
+
+// count asks for a number in each channel of the fresh event.
+func (n *numbering) count(i int) {
+	n.first[i] = len(n.places)
+	for _, c := range n.events[i].Channels {
+		place, ok := n.byName[c]
+		if !ok {
+			place = len(n.counters)
+			n.byName[c] = place
+			n.counters = append(n.counters, counter{name: c})
+		}
+		n.counters[place].fresh++
+		n.places = append(n.places, place)
+	}
+}
+
+// number gives ids and numbers to the fresh events, in the order of their drafts, once every counter knows
+// its head. The ids follow last.
+func (n *numbering) number(last int64) error {
+	next := make([]channels.Seq, len(n.counters))
+	for i := range n.counters {
+		c := &n.counters[i]
+		if c.head > int64(channels.MaxSeq) {
+			return fmt.Errorf("channel %s: no numbers are left", c.name)
+		}
+		next[i] = channels.Seq(c.head - c.fresh + 1)
+	}
+	positions := make([]channels.Position, len(n.places))
+	for i := range n.events {
+		if !n.fresh(i) {
+			continue
+		}
+		e := &n.events[i]
+		last++
+		e.ID = channels.EventID(last)
+		at := n.first[i]
+		e.Positions = positions[at : at+len(e.Channels) : at+len(e.Channels)]
+		for j, c := range e.Channels {
+			place := n.places[at+j]
+			e.Positions[j] = channels.Position{Channel: c, Seq: next[place]}
+			next[place]++
+		}
+	}
+	n.lastEvent = last
+	return nil
+}
+
+// finish returns the events, one per draft.
+func (n *numbering) finish() []channels.Event {
+	for i, source := range n.sources {
+		if source >= 0 {
+			n.events[i] = n.events[source]
+			n.events[i].Repeated = true
+		}
+	}
+	return n.events
+}
+
+// repeat makes e the event that was stored before. Where that was trimmed, and only its place is known,
+// the draft at hand stands for it.
+func repeat(e, first *channels.Event) {
+	draft := e.Draft
+	*e = *first
+	e.Repeated = true
+	if first.Time.IsZero() {
+		draft.Channels = first.Channels
+		e.Draft = draft
+	}
+}

@@ -1,0 +1,152 @@
+-- The statements of SQLite. Each follows a line "-- name: …" and stands for the one of that name in Go.
+
+-- name: last event
+SELECT event, (SELECT coalesce(max(base), 0) FROM jumps) FROM log
+
+-- name: set last event
+UPDATE log SET event = ?1
+
+-- name: jump
+INSERT INTO jumps (base, time) VALUES (?1, ?2)
+
+-- name: find key
+SELECT event_id, positions FROM keys WHERE key = ?1
+
+-- name: add key
+INSERT INTO keys (key, event_id, positions, stored) VALUES (?1, ?2, ?3, ?4)
+
+-- name: count
+-- Moves a channel's counter by ?2, from the base ?3 where it is behind that. Also returns positions.latest so far.
+INSERT INTO channels (name, head, oldest) VALUES (?1, ?3 + ?2, ?4)
+ON CONFLICT (name) DO UPDATE SET
+  head = max(head, ?3) + ?2,
+  oldest = coalesce(oldest, ?4)
+RETURNING id, head, (
+  SELECT coalesce(max(latest), 0) FROM (
+    SELECT latest FROM positions WHERE channel_id = channels.id ORDER BY seq DESC LIMIT 1))
+
+-- name: add event
+INSERT INTO events (id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id,
+  key, time, stored)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add position
+INSERT INTO positions (channel_id, seq, event_id, latest) VALUES (?, ?, ?, ?)
+
+-- name: add refusal
+INSERT INTO refusals (source, reason, payload, time) VALUES (?1, ?2, ?3, ?4)
+
+-- name: put device
+INSERT INTO devices (type, id, status, last_seen, firmware, battery, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+ON CONFLICT (type, id) DO UPDATE SET status = ?3, last_seen = ?4, firmware = ?5, battery = ?6, data = ?7
+
+-- name: event
+SELECT id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id, key, time
+FROM events WHERE id = ?1
+
+-- name: heads
+-- ?1 is a JSON array of names. Rows come in its order.
+SELECT coalesce(c.id, 0), coalesce(c.head, 0), coalesce(c.floor, 0), (SELECT coalesce(max(base), 0) FROM jumps)
+FROM json_each(?1) AS asked LEFT JOIN channels AS c ON c.name = asked.value
+ORDER BY asked.key
+
+-- name: jumps
+SELECT base FROM jumps
+
+-- name: is position
+SELECT count(*) FROM positions WHERE channel_id = ?1 AND seq = ?2
+
+-- name: page
+SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
+  e.device_id, e.key, e.time
+FROM positions AS p JOIN events AS e ON e.id = p.event_id
+WHERE p.channel_id = ?1 AND p.seq > ?2
+ORDER BY p.seq LIMIT ?3
+
+-- name: latest
+SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
+  e.device_id, e.key, e.time
+FROM positions AS p JOIN events AS e ON e.id = p.event_id
+WHERE p.channel_id = ?1
+ORDER BY p.seq DESC LIMIT ?2
+
+-- name: seq at
+-- The place before the first event of the channel ?1 whose time is ?2 or later, not below the floor ?3; no row
+-- where there is no such event. All events at or below low are too early; positions.latest finds the highest such
+-- number, bit by bit. An event that was trimmed may have been later than all that are left, so the times themselves
+-- have the last word.
+WITH RECURSIVE search (low, step) AS (
+  SELECT ?3, 1 << 52
+  UNION ALL
+  SELECT low + CASE WHEN (
+      SELECT latest FROM positions WHERE channel_id = ?1 AND seq >= low + step ORDER BY seq LIMIT 1) < ?2
+    THEN step ELSE 0 END, step / 2
+  FROM search WHERE step > 0
+)
+SELECT coalesce((SELECT max(seq) FROM positions WHERE channel_id = ?1 AND seq < first.seq), ?3)
+FROM (
+  SELECT p.seq FROM positions AS p JOIN events AS e ON e.id = p.event_id
+  WHERE p.channel_id = ?1 AND p.seq > (SELECT max(low) FROM search) AND e.time >= ?2
+  ORDER BY p.seq LIMIT 1) AS first
+
+-- name: refusals
+SELECT id, source, reason, payload, time FROM refusals WHERE id < ?1 ORDER BY id DESC LIMIT ?2
+
+-- name: devices
+-- ?1 is a JSON array of pairs [type, id].
+SELECT d.type, d.id, d.status, d.last_seen, d.firmware, d.battery, d.data
+FROM json_each(?1) AS asked JOIN devices AS d ON d.type = asked.value ->> 0 AND d.id = asked.value ->> 1
+
+-- name: list devices
+SELECT type, id, status, last_seen, firmware, battery, data FROM devices
+WHERE (type, id) > (?1, ?2) ORDER BY type, id LIMIT ?3
+
+-- name: list devices of type
+SELECT type, id, status, last_seen, firmware, battery, data FROM devices
+WHERE type = ?1 AND id > ?2 ORDER BY id LIMIT ?3
+
+-- name: counted
+-- Channels that have events.
+SELECT id, name, head, floor, oldest FROM channels WHERE head > floor
+
+-- name: newest kept
+-- The number that is followed by the ?2 newest events of the channel; no row where there are not more than those.
+SELECT seq FROM positions WHERE channel_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2
+
+-- name: has expired keys
+SELECT count(*) FROM (SELECT 1 FROM keys WHERE stored < ?1 LIMIT 1)
+
+-- name: has expired refusals
+-- Older than ?1, or more than the newest ?2.
+SELECT count(*) FROM (
+  SELECT 1 FROM refusals WHERE time < ?1 OR id <= (SELECT id FROM refusals ORDER BY id DESC LIMIT 1 OFFSET ?2) LIMIT 1)
+
+-- name: head
+SELECT head FROM channels WHERE id = ?1
+
+-- name: oldest
+SELECT p.seq, p.event_id, coalesce(e.positions, ''), coalesce(e.stored, 0)
+FROM positions AS p LEFT JOIN events AS e ON e.id = p.event_id
+WHERE p.channel_id = ?1
+ORDER BY p.seq LIMIT ?2
+
+-- name: floor
+SELECT floor FROM channels WHERE name = ?1
+
+-- name: set floor
+UPDATE channels SET floor = ?2, oldest = ?3 WHERE id = ?1
+
+-- name: delete positions
+DELETE FROM positions WHERE channel_id = ?1 AND seq <= ?2
+
+-- name: delete event
+DELETE FROM events WHERE id = ?1
+
+-- name: delete keys
+DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE stored < ?1 ORDER BY stored LIMIT ?2)
+
+-- name: delete refusals
+DELETE FROM refusals WHERE id IN (
+  SELECT id FROM refusals
+  WHERE time < ?1 OR id <= (SELECT id FROM refusals ORDER BY id DESC LIMIT 1 OFFSET ?2)
+  ORDER BY id LIMIT ?3)

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
+)
+
+// Append is channels.Log's.
+func (s *SQLite) Append(ctx context.Context, batch channels.Batch) ([]channels.Event, error) {
+	changes, err := deviceChanges(batch.State)
+	if err != nil {
+		return nil, err
+	}
+	if len(batch.Drafts)+len(batch.Refused)+len(changes) == 0 {
+		return nil, ctx.Err()
+	}
+	var events []channels.Event
+	err = s.writer.transact(ctx, func() error {
+		if err := s.writer.mark.check(); err != nil {
+			return err
+		}
+		now := s.options.Now()
+		if err := s.writer.addRefusals(batch.Refused, now); err != nil {
+			return err
+		}
+		if err := s.writer.putDevices(changes); err != nil {
+			return err
+		}
+		events, err = s.writer.appendDrafts(batch.Drafts, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
+}
+
+// appendDrafts stores the drafts in a transaction that has begun.
+func (w *sqliteWriter) appendDrafts(drafts []channels.Draft, now time.Time) ([]channels.Event, error) {
+	if len(drafts) == 0 {
+		return nil, nil
+	}
+	last, base, err := w.lastEvent()
+	if err != nil {
+		return nil, err
+	}
+	if time.Since(w.mark.written) >= markEvery {
+		// A mark that cannot be written lags, which is no reason to refuse events.
+		_ = w.mark.write(last)
+	}
+	batch := newNumbering(drafts, now)
+	if err := batch.recall(w.recall); err != nil {
+		return nil, err
+	}
+	for i := range batch.counters {
+		c := &batch.counters[i]
+		if err := w.query(w.do.count, string(c.name), c.fresh, base, now.UnixMicro()).Scan(&c.id, &c.head, &c.latest); err != nil {
+			return nil, fmt.Errorf("count on %s: %w", c.name, err)
+		}
+	}
+	if err := batch.number(last); err != nil {
+		return nil, err
+	}
+	if err := w.addEvents(batch, now); err != nil {
+		return nil, err
+	}
+	if batch.lastEvent != last {
+		if err := w.exec(w.do.setLastEvent, batch.lastEvent); err != nil {
+			return nil, fmt.Errorf("set the counter of events: %w", err)
+		}
+	}
+	return batch.finish(), nil
+}
+
+// recall returns the event that has the key, its draft included where it is still stored.
+func (w *sqliteWriter) recall(key string) (first channels.Event, found bool, err error) {
+	var id int64
+	var positions string
+	err = w.query(w.do.findKey, key).Scan(&id, &positions)
+	if errors.Is(err, sql.ErrNoRows) {
+		return first, false, nil
+	}
+	if err != nil {
+		return first, false, fmt.Errorf("find key: %w", err)
+	}
+	first, err = scanEvent(w.query(w.do.event, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		first = channels.Event{ID: channels.EventID(id)}
+		return first, true, place(&first, positions)
+	}
+	return first, err == nil, err
+}
+
+// addEvents writes the batch's fresh events.
+func (w *sqliteWriter) addEvents(batch *numbering, now time.Time) error {
+	stored := now.UnixMicro()
+	var text []byte
+	for i := range batch.events {
+		if !batch.fresh(i) {
+			continue
+		}
+		e := &batch.events[i]
+		text = e.Cursor().Append(text[:0])
+		positions := string(text)
+		if err := w.exec(w.do.addEvent, int64(e.ID), positions, e.Type, notNil(e.Data), e.Raw, []byte(e.Private),
+			string(e.Scope), e.User, encodeSkipUsers(e.SkipUsers), e.Device.Type, e.Device.ID, e.Key,
+			e.Time.UnixMicro(), stored); err != nil {
+			return fmt.Errorf("add event to %s: %w", e.Channels[0], err)
+		}
+		for j, p := range e.Positions {
+			c := batch.counter(i, j)
+			c.latest = max(c.latest, e.Time.UnixMicro())
+			if err := w.exec(w.do.addPosition, c.id, int64(p.Seq), int64(e.ID), c.latest); err != nil {
+				return fmt.Errorf("add position in %s: %w", p.Channel, err)
+			}
+		}
+		if e.Key != "" {
+			if err := w.exec(w.do.addKey, e.Key, int64(e.ID), positions, stored); err != nil {
+				return fmt.Errorf("add key: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (w *sqliteWriter) addRefusals(refused []channels.Refusal, now time.Time) error {
+	for i := range refused {
+		r := &refused[i]
+		if err := w.exec(w.do.addRefusal, printable(r.Source), printable(r.Reason), notNil(r.Payload),
+			orNow(r.Time, now)); err != nil {
+			return fmt.Errorf("add refusal: %w", err)
+		}
+	}
+	return nil
+}
+
+func (w *sqliteWriter) putDevices(changes devices.Changes) error {
+	for i := range changes {
+		d := &changes[i]
+		values, err := encodeValues(d.Values)
+		if err != nil {
+			return fmt.Errorf("device %s/%s: values: %w", d.Type, d.ID, err)
+		}
+		if err := w.exec(w.do.putDevice, d.Type, d.ID, string(d.Status), micro(d.LastSeen), d.Firmware, d.Battery,
+			values); err != nil {
+			return fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
+		}
+	}
+	return nil
+}
+
+// notNil keeps an empty value from becoming NULL.
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

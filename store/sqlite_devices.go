@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
+)
+
+// Devices is devices.Registry's.
+func (s *SQLite) Devices(ctx context.Context, refs []channels.DeviceRef) ([]devices.Device, error) {
+	pairs := make([][2]string, len(refs))
+	for i, ref := range refs {
+		pairs[i] = [2]string{ref.Type, ref.ID}
+	}
+	asked, err := json.Marshal(pairs)
+	if err != nil {
+		return nil, err
+	}
+	return s.scanDevices(ctx, s.read.devices, string(asked))
+}
+
+// List is devices.Registry's.
+func (s *SQLite) List(ctx context.Context, deviceType string, after channels.DeviceRef, limit int) (
+	[]devices.Device, error) {
+	switch {
+	case deviceType == "":
+		return s.scanDevices(ctx, s.read.listDevices, after.Type, after.ID, limit)
+	case after.Type > deviceType:
+		return nil, ctx.Err()
+	case after.Type < deviceType:
+		after.ID = ""
+	}
+	return s.scanDevices(ctx, s.read.listDevicesOfType, deviceType, after.ID, limit)
+}
+
+func (s *SQLite) scanDevices(ctx context.Context, stmt *sql.Stmt, args ...any) (_ []devices.Device, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read devices: %w", sqliteError(err))
+		}
+	}()
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []devices.Device
+	for rows.Next() {
+		d, err := scanDevice(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, rows.Err()
+}
+
+func scanDevice(row scanner) (d devices.Device, err error) {
+	var seen *int64
+	var values []byte
+	if err := row.Scan(&d.Type, &d.ID, &d.Status, &seen, &d.Firmware, &d.Battery, &values); err != nil {
+		return d, err
+	}
+	d.LastSeen = fromMicro(seen)
+	if d.Values, err = decodeValues(values); err != nil {
+		return d, fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
+	}
+	return d, nil
+}

@@ -1,0 +1,298 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// sqliteReads are the statements of the reading connections.
+type sqliteReads struct {
+	event, heads, jumps, isPosition, page, latest, seqAt *sql.Stmt
+	refusals                                             *sql.Stmt
+	counted, newestKept, expiredKeys, expiredRefusals    *sql.Stmt
+	devices, listDevices, listDevicesOfType              *sql.Stmt
+}
+
+func (r *sqliteReads) prepare(ctx context.Context, db *sql.DB) error {
+	file := parseStatements(sqliteStatements)
+	for _, p := range []struct {
+		name string
+		stmt **sql.Stmt
+	}{
+		{"event", &r.event}, {"heads", &r.heads}, {"jumps", &r.jumps}, {"is position", &r.isPosition},
+		{"page", &r.page}, {"latest", &r.latest}, {"seq at", &r.seqAt}, {"refusals", &r.refusals},
+		{"counted", &r.counted}, {"newest kept", &r.newestKept},
+		{"has expired keys", &r.expiredKeys}, {"has expired refusals", &r.expiredRefusals},
+		{"devices", &r.devices}, {"list devices", &r.listDevices}, {"list devices of type", &r.listDevicesOfType},
+	} {
+		text, err := file.get(p.name)
+		if err != nil {
+			return err
+		}
+		if *p.stmt, err = db.PrepareContext(ctx, text); err != nil {
+			return fmt.Errorf("prepare %q: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// snapshot runs do in a transaction that sees one moment.
+func (s *SQLite) snapshot(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("begin: %w", sqliteError(err))
+	}
+	defer func() { _ = tx.Rollback() }()
+	return sqliteError(do(tx))
+}
+
+// Heads is channels.Log's.
+func (s *SQLite) Heads(ctx context.Context, names []channels.Channel) (channels.Cursor, error) {
+	if len(names) == 0 {
+		return nil, ctx.Err()
+	}
+	counted, err := scanHeads(ctx, s.read.heads, names)
+	if err != nil {
+		return nil, fmt.Errorf("read the heads of %d channels: %w", len(names), sqliteError(err))
+	}
+	heads := make(channels.Cursor, len(counted))
+	for i := range counted {
+		heads[i] = channels.Position{Channel: names[i], Seq: counted[i].effectiveHead()}
+	}
+	return heads, nil
+}
+
+func scanHeads(ctx context.Context, stmt *sql.Stmt, names []channels.Channel) ([]channelState, error) {
+	asked, err := json.Marshal(names)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := stmt.QueryContext(ctx, string(asked))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	states := make([]channelState, 0, len(names))
+	for rows.Next() {
+		var c channelState
+		if err := rows.Scan(&c.id, &c.head, &c.floor, &c.base); err != nil {
+			return nil, err
+		}
+		states = append(states, c)
+	}
+	return states, rows.Err()
+}
+
+// Read is channels.Log's.
+func (s *SQLite) Read(ctx context.Context, after channels.Cursor, limit int) ([]channels.Page, error) {
+	if len(after) == 0 {
+		return nil, ctx.Err()
+	}
+	names := make([]channels.Channel, len(after))
+	for i, p := range after {
+		names[i] = p.Channel
+	}
+	pages := make([]channels.Page, len(after))
+	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+		states, err := scanHeads(ctx, tx.StmtContext(ctx, s.read.heads), names)
+		if err != nil {
+			return err
+		}
+		jumps, err := s.jumps(ctx, tx, states[0].base)
+		if err != nil {
+			return err
+		}
+		for i := range after {
+			if pages[i], err = s.page(ctx, tx, after[i], limit, &states[i], jumps); err != nil {
+				return fmt.Errorf("channel %s: %w", after[i].Channel, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %d channels: %w", len(after), err)
+	}
+	return pages, nil
+}
+
+func (s *SQLite) jumps(ctx context.Context, tx *sql.Tx, base channels.Seq) (jumps, error) {
+	if base == 0 {
+		return nil, nil
+	}
+	rows, err := tx.StmtContext(ctx, s.read.jumps).QueryContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all jumps
+	for rows.Next() {
+		var seq channels.Seq
+		if err := rows.Scan(&seq); err != nil {
+			return nil, err
+		}
+		all = append(all, seq)
+	}
+	return all, rows.Err()
+}
+
+func (s *SQLite) page(ctx context.Context, tx *sql.Tx, after channels.Position, limit int, c *channelState,
+	jumps jumps) (channels.Page, error) {
+	switch c.place(after.Seq, jumps) {
+	case nowhere:
+		return c.lost(after.Channel), nil
+	case atTheEnd:
+		return channels.Page{Channel: after.Channel, Next: after.Seq}, nil
+	case perhapsAnEvent:
+		var found int
+		if err := tx.StmtContext(ctx, s.read.isPosition).QueryRowContext(ctx, c.id, int64(after.Seq)).
+			Scan(&found); err != nil {
+			return channels.Page{}, err
+		}
+		if found == 0 {
+			return c.lost(after.Channel), nil
+		}
+	}
+	rows, err := tx.StmtContext(ctx, s.read.page).QueryContext(ctx, c.id, int64(after.Seq), limit)
+	if err != nil {
+		return channels.Page{}, err
+	}
+	run, err := scanRun(rows)
+	if err != nil {
+		return channels.Page{}, err
+	}
+	return c.page(after, run, jumps), nil
+}
+
+// Latest is channels.Log's.
+func (s *SQLite) Latest(ctx context.Context, channel channels.Channel, limit int) (channels.Page, error) {
+	page := channels.Page{Channel: channel}
+	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+		states, err := scanHeads(ctx, tx.StmtContext(ctx, s.read.heads), []channels.Channel{channel})
+		if err != nil {
+			return err
+		}
+		page.Next = states[0].effectiveHead()
+		rows, err := tx.StmtContext(ctx, s.read.latest).QueryContext(ctx, states[0].id, limit)
+		if err != nil {
+			return err
+		}
+		run, err := scanRun(rows)
+		slices.Reverse(run.events)
+		page.Events = run.events
+		return err
+	})
+	if err != nil {
+		return channels.Page{}, fmt.Errorf("read the latest of %s: %w", channel, err)
+	}
+	return page, nil
+}
+
+// SeqAt is channels.Log's.
+func (s *SQLite) SeqAt(ctx context.Context, channel channels.Channel, moment time.Time) (seq channels.Seq, err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		states, err := scanHeads(ctx, tx.StmtContext(ctx, s.read.heads), []channels.Channel{channel})
+		if err != nil {
+			return err
+		}
+		c := states[0]
+		err = tx.StmtContext(ctx, s.read.seqAt).QueryRowContext(ctx, c.id, microCeil(moment), int64(c.floor)).Scan(&seq)
+		if errors.Is(err, sql.ErrNoRows) {
+			seq = c.effectiveHead()
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("find the place in %s at %s: %w", channel, moment.Format(time.RFC3339), err)
+	}
+	return seq, nil
+}
+
+// Event is channels.Log's.
+func (s *SQLite) Event(ctx context.Context, id channels.EventID) (channels.Event, error) {
+	e, err := scanEvent(s.read.event.QueryRowContext(ctx, int64(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = channels.ErrNotFound
+	}
+	if err != nil {
+		return channels.Event{}, fmt.Errorf("event %d: %w", id, sqliteError(err))
+	}
+	return e, nil
+}
+
+// Refusals is channels.Log's.
+func (s *SQLite) Refusals(ctx context.Context, before int64, limit int) ([]channels.Refusal, error) {
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	rows, err := s.read.refusals.QueryContext(ctx, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read refusals: %w", sqliteError(err))
+	}
+	defer func() { _ = rows.Close() }()
+	var all []channels.Refusal
+	for rows.Next() {
+		var r channels.Refusal
+		var us int64
+		if err := rows.Scan(&r.ID, &r.Source, &r.Reason, &r.Payload, &us); err != nil {
+			return nil, fmt.Errorf("read refusals: %w", err)
+		}
+		r.Time = time.UnixMicro(us).UTC()
+		all = append(all, r)
+	}
+	return all, sqliteError(rows.Err())
+}
+
+// scanRun reads the rows of a page: each event after its number.
+func scanRun(rows *sql.Rows) (run run, err error) {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var seq channels.Seq
+		e, err := scanEvent(prefixed{rows, &seq})
+		if err != nil {
+			return run, err
+		}
+		run.seqs, run.events = append(run.seqs, seq), append(run.events, e)
+	}
+	return run, rows.Err()
+}
+
+// scanner is a row to be read.
+type scanner interface{ Scan(dest ...any) error }
+
+// prefixed is a row with one more column in front.
+type prefixed struct {
+	row   scanner
+	first any
+}
+
+func (p prefixed) Scan(dest ...any) error {
+	return p.row.Scan(append([]any{p.first}, dest...)...)
+}
+
+// scanEvent reads an event's columns.
+func scanEvent(row scanner) (e channels.Event, err error) {
+	var positions, skip string
+	var private []byte
+	var us int64
+	if err := row.Scan(&e.ID, &positions, &e.Type, &e.Data, &e.Raw, &private, &e.Scope, &e.User, &skip,
+		&e.Device.Type, &e.Device.ID, &e.Key, &us); err != nil {
+		return e, err
+	}
+	e.Private, e.Time = private, time.UnixMicro(us).UTC()
+	if e.SkipUsers, err = decodeSkipUsers(skip); err != nil {
+		return e, fmt.Errorf("event %d: %w", e.ID, err)
+	}
+	if err := place(&e, positions); err != nil {
+		return e, fmt.Errorf("event %d: %w", e.ID, err)
+	}
+	return e, nil
+}

@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// Trim is channels.Log's. What counts for Retention.Age is when an event was stored, not when it happened:
+// devices' clocks err. Besides entries of channels it deletes idempotency keys and refused messages that
+// Options do not keep, and counts them too. A call that finds nothing to delete does not keep others from
+// writing.
+func (s *SQLite) Trim(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
+	n int, err error) {
+	due, err := s.dueChannels(ctx, keep, now)
+	if err != nil {
+		return 0, fmt.Errorf("trim: %w", sqliteError(err))
+	}
+	keysBefore := cutoff(s.options.KeyRetention, now)
+	refusalsBefore, refusals := cutoff(s.options.Refusals.Age, now), s.options.Refusals.Count
+	if refusals == 0 {
+		refusals = math.MaxInt // there is no such row
+	}
+	var expiredKeys, expiredRefusals bool
+	if err := s.read.expiredKeys.QueryRowContext(ctx, keysBefore).Scan(&expiredKeys); err != nil {
+		return 0, fmt.Errorf("trim keys: %w", sqliteError(err))
+	}
+	if err := s.read.expiredRefusals.QueryRowContext(ctx, refusalsBefore, refusals).Scan(&expiredRefusals); err != nil {
+		return 0, fmt.Errorf("trim refusals: %w", sqliteError(err))
+	}
+	if len(due) == 0 && !expiredKeys && !expiredRefusals {
+		return 0, nil
+	}
+	w := s.writer
+	err = w.transact(ctx, func() error {
+		if n, err = w.trimChannels(due); err != nil {
+			return err
+		}
+		keys, err := w.delete(w.do.deleteKeys, keysBefore, trimAtOnce)
+		if err != nil {
+			return fmt.Errorf("keys: %w", err)
+		}
+		refused, err := w.delete(w.do.deleteRefusals, refusalsBefore, refusals, trimAtOnce)
+		if err != nil {
+			return fmt.Errorf("refusals: %w", err)
+		}
+		n += keys + refused
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("trim: %w", err)
+	}
+	return n, nil
+}
+
+// dueChannels finds the channels that have something to trim, as many as one call can serve, without the
+// write lock.
+func (s *SQLite) dueChannels(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
+	[]dueChannel, error) {
+	var candidates []dueChannel // by their numbers alone
+	var due []dueChannel
+	rows, err := s.read.counted.QueryContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() && len(due) < trimAtOnce {
+		var id, head, floor int64
+		var name channels.Channel
+		var oldest sql.NullInt64
+		if err := rows.Scan(&id, &name, &head, &floor, &oldest); err != nil {
+			return nil, err
+		}
+		c := newDueChannel(id, name, keep(name), now)
+		switch {
+		case oldest.Valid && oldest.Int64 < c.before:
+			due = append(due, c)
+		case c.count > 0 && head-floor > int64(c.count):
+			candidates = append(candidates, c)
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	for _, c := range candidates {
+		if len(due) == trimAtOnce {
+			break
+		}
+		notKept, err := newestNotKept(s.read.newestKept.QueryRowContext(ctx, c.id, c.count))
+		if err != nil {
+			return nil, fmt.Errorf("channel %s: %w", c.name, err)
+		}
+		if notKept > 0 {
+			due = append(due, c)
+		}
+	}
+	return due, nil
+}
+
+// newestNotKept reads the answer of "newest kept", 0 for all are kept.
+func newestNotKept(row *sql.Row) (channels.Seq, error) {
+	var seq channels.Seq
+	err := row.Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return seq, err
+}
+
+// trimChannels trims channels that are due until it has deleted trimAtOnce entries.
+func (w *sqliteWriter) trimChannels(due []dueChannel) (n int, err error) {
+	floors := floors{known: make(map[channels.Channel]channels.Seq), find: w.floor}
+	for i := 0; i < len(due) && n < trimAtOnce; i++ {
+		trimmed, err := w.trimChannel(&due[i], trimAtOnce-n, &floors)
+		if err != nil {
+			return 0, fmt.Errorf("channel %s: %w", due[i].name, err)
+		}
+		n += trimmed
+	}
+	return n, nil
+}
+
+func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, floors *floors) (int, error) {
+	var notKept channels.Seq
+	if c.count > 0 {
+		var err error
+		if notKept, err = newestNotKept(w.query(w.do.newestKept, c.id, c.count)); err != nil {
+			return 0, err
+		}
+	}
+	// One more than may go, to know the oldest that stays.
+	entries, err := w.oldest(c.id, limit+1)
+	if err != nil {
+		return 0, err
+	}
+	n := min(c.trimmed(entries, notKept), limit)
+	floor, next, err := w.newFloor(c, entries, n)
+	if err != nil || floor == 0 {
+		return 0, err
+	}
+	if err := w.exec(w.do.setFloor, c.id, int64(floor), next); err != nil {
+		return 0, err
+	}
+	if err := w.exec(w.do.deletePositions, c.id, int64(floor)); err != nil {
+		return 0, err
+	}
+	floors.known[c.name] = floor
+	for _, e := range entries[:n] {
+		if err := w.deleteCovered(e, floors); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// newFloor returns the floor after the first n of the oldest entries went, 0 for none, and when the next one was
+// stored. A channel without any entries was emptied by hand: its floor is its head.
+func (w *sqliteWriter) newFloor(c *dueChannel, entries []trimEntry, n int) (floor channels.Seq, next *int64, err error) {
+	switch {
+	case len(entries) == 0:
+		err = w.query(w.do.head, c.id).Scan(&floor)
+		return floor, nil, err
+	case n == 0:
+		return 0, nil, nil
+	case n < len(entries):
+		next = &entries[n].stored
+	}
+	return entries[n-1].seq, next, nil
+}
+
+// deleteCovered deletes the entry's event if no other channel has it.
+func (w *sqliteWriter) deleteCovered(e trimEntry, floors *floors) error {
+	if e.positions == "" {
+		return nil
+	}
+	positions, err := channels.ParseCursor(e.positions)
+	if err != nil {
+		return fmt.Errorf("event %d: %w", e.event, err)
+	}
+	gone, err := floors.covers(positions)
+	if err != nil || !gone {
+		return err
+	}
+	return w.exec(w.do.deleteEvent, e.event)
+}
+
+func (w *sqliteWriter) oldest(channelID int64, limit int) ([]trimEntry, error) {
+	rows, err := w.do.oldest.QueryContext(context.Background(), channelID, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var entries []trimEntry
+	for rows.Next() {
+		var e trimEntry
+		if err := rows.Scan(&e.seq, &e.event, &e.positions, &e.stored); err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, rows.Err()
+}
+
+// floor returns the floor of a channel, above all numbers for one that is not there.
+func (w *sqliteWriter) floor(name channels.Channel) (channels.Seq, error) {
+	var floor channels.Seq
+	err := w.query(w.do.floor, string(name)).Scan(&floor)
+	if errors.Is(err, sql.ErrNoRows) {
+		return channels.MaxSeq, nil
+	}
+	return floor, err
+}
+
+// delete runs a statement that deletes and returns how many rows went.
+func (w *sqliteWriter) delete(stmt *sql.Stmt, args ...any) (int, error) {
+	result, err := stmt.ExecContext(context.Background(), args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}

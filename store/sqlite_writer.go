@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// errClosed tells that the store was used after Close.
+var errClosed = errors.New("the store is closed")
+
+// A sqliteWriter owns the one connection of this process that writes. Transactions take the file's write
+// lock as they begin, so whatever one reads stays true until it commits.
+type sqliteWriter struct {
+	path    string
+	options Options
+	db      *sql.DB
+	conn    *sql.Conn
+	do      sqliteWrites
+	mark    mark
+
+	// turn holds one token; who has it owns all below it and the connection.
+	turn   chan struct{}
+	judged bool // the log is known to be complete, or has jumped; before, the mark must not be touched
+	closed bool
+}
+
+// sqliteWrites are the statements of the writing connection.
+type sqliteWrites struct {
+	begin, commit, rollback                                              *sql.Stmt
+	lastEvent, setLastEvent, jump, count                                 *sql.Stmt
+	findKey, addKey, event, addEvent, addPosition, addRefusal, putDevice *sql.Stmt
+	newestKept, head, oldest, floor, setFloor                            *sql.Stmt
+	deletePositions, deleteEvent, deleteKeys, deleteRefusals             *sql.Stmt
+}
+
+func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWriter, err error) {
+	w := &sqliteWriter{path: path, options: options, turn: make(chan struct{}, 1)}
+	w.turn <- struct{}{}
+	synchronous := "synchronous(FULL)"
+	if options.Relaxed {
+		synchronous = "synchronous(NORMAL)"
+	}
+	// No busy_timeout: locked waits by itself, so that a context can end the wait.
+	w.db, err = sql.Open("sqlite", dsn(path, "busy_timeout(0)", synchronous, "cache_size(-16384)",
+		"wal_autocheckpoint(4000)", "journal_size_limit(67108864)"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = w.close()
+		}
+	}()
+	if w.conn, err = w.db.Conn(ctx); err != nil {
+		return nil, sqliteError(err)
+	}
+	if err := w.locked(ctx, func() error { return w.enterWAL(ctx) }); err != nil {
+		return nil, sqliteError(err)
+	}
+	if err := w.migrate(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.prepare(ctx); err != nil {
+		return nil, sqliteError(err)
+	}
+	if w.mark, err = openMark(path, options.Relaxed); err != nil {
+		return nil, err
+	}
+	if err := w.judge(ctx); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// enterWAL makes readers and the writer independent of each other. The mode stays with the file.
+func (w *sqliteWriter) enterWAL(ctx context.Context) error {
+	var mode string
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("the file system does not allow SQLite's WAL mode (journal mode is %q)", mode)
+	}
+	return nil
+}
+
+func (w *sqliteWriter) prepare(ctx context.Context) error {
+	file := parseStatements(sqliteStatements)
+	file["begin"], file["commit"], file["rollback"] = "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"
+	for _, p := range []struct {
+		name string
+		stmt **sql.Stmt
+	}{
+		{"begin", &w.do.begin}, {"commit", &w.do.commit}, {"rollback", &w.do.rollback},
+		{"last event", &w.do.lastEvent}, {"set last event", &w.do.setLastEvent},
+		{"jump", &w.do.jump}, {"count", &w.do.count},
+		{"find key", &w.do.findKey}, {"add key", &w.do.addKey},
+		{"event", &w.do.event}, {"add event", &w.do.addEvent}, {"add position", &w.do.addPosition},
+		{"add refusal", &w.do.addRefusal}, {"put device", &w.do.putDevice},
+		{"newest kept", &w.do.newestKept}, {"head", &w.do.head}, {"oldest", &w.do.oldest},
+		{"floor", &w.do.floor}, {"set floor", &w.do.setFloor},
+		{"delete positions", &w.do.deletePositions}, {"delete event", &w.do.deleteEvent},
+		{"delete keys", &w.do.deleteKeys}, {"delete refusals", &w.do.deleteRefusals},
+	} {
+		text, err := file.get(p.name)
+		if err != nil {
+			return err
+		}
+		if *p.stmt, err = w.conn.PrepareContext(ctx, text); err != nil {
+			return fmt.Errorf("prepare %q: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// transact runs do in one transaction that holds the file's write lock. ctx ends the wait for the lock; a
+// transaction that has begun is finished whatever ctx says, as nobody could tell otherwise what became of it.
+func (w *sqliteWriter) transact(ctx context.Context, do func() error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-w.turn:
+		defer func() { w.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if w.closed {
+		return errClosed
+	}
+	return w.transactInTurn(ctx, do)
+}
+
+func (w *sqliteWriter) transactInTurn(ctx context.Context, do func() error) error {
+	if err := w.locked(ctx, func() error { return w.exec(w.do.begin) }); err != nil {
+		return fmt.Errorf("begin transaction: %w", sqliteError(err))
+	}
+	err := do()
+	if err == nil {
+		if err = w.exec(w.do.commit); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("commit: %w", err)
+	}
+	// SQLite has rolled back by itself after some errors; then this one fails, and nothing is wrong.
+	_ = w.exec(w.do.rollback)
+	return sqliteError(err)
+}
+
+// locked tries do until no other process holds the lock that it needs. Waits are short and random: SQLite has no
+// queue, and a writer that sleeps long never meets the gap between two transactions of a busy one.
+func (w *sqliteWriter) locked(ctx context.Context, do func() error) error {
+	deadline := time.Now().Add(w.options.LockWait)
+	for wait := 200 * time.Microsecond; ; wait = min(2*wait, 5*time.Millisecond) {
+		err := do()
+		if err == nil || !errors.Is(sqliteError(err), ErrLocked) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(wait/2 + rand.N(wait)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// exec runs a statement of a transaction that has begun. It takes no context: see transact.
+func (w *sqliteWriter) exec(stmt *sql.Stmt, args ...any) error {
+	_, err := stmt.ExecContext(context.Background(), args...)
+	return err
+}
+
+func (w *sqliteWriter) query(stmt *sql.Stmt, args ...any) *sql.Row {
+	return stmt.QueryRowContext(context.Background(), args...)
+}
+
+// close waits for the transaction under way. The mark is brought up to date, if that is possible at once.
+func (w *sqliteWriter) close() error {
+	<-w.turn
+	defer func() { w.turn <- struct{}{} }()
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	var errs []error
+	if w.conn != nil {
+		if w.judged {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			// A mark that lags proves less at the next start, but nothing wrong.
+			_ = w.stamp(ctx)
+		}
+		errs = append(errs, w.conn.Close())
+	}
+	return errors.Join(append(errs, w.db.Close())...)
+}

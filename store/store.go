@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
+)
+
+// A Store is an event log and a device registry in one database. Batches may carry devices.Changes in
+// their State.
+type Store interface {
+	channels.Log
+	devices.Registry
+
+	// Jump makes the log continue far above every number that it may have given out, as it does by itself
+	// where it finds that it was restored. It is for restored copies that nothing else tells from the
+	// original, and harmless at any time.
+	Jump(ctx context.Context) error
+
+	// Close ends what uses the database. What Append confirmed is safe without it.
+	Close() error
+}
+
+var (
+	// ErrFull tells that the database's disk, or its quota, is full. Nothing was stored; the store works again
+	// once there is space.
+	ErrFull = errors.New("the disk is full")
+	// ErrLocked tells that another process held the database's lock for all of Options.LockWait.
+	ErrLocked = errors.New("the database is locked by another process")
+)
+
+// Options adjust a store. The zero value is a good choice.
+type Options struct {
+	// KeyRetention is how long idempotency keys are remembered; Trim forgets older ones. 0 for
+	// DefaultKeyRetention.
+	KeyRetention time.Duration
+	// Refusals bounds the refused messages that Trim leaves. The zero value is DefaultRefusals.
+	Refusals channels.Retention
+	// LockWait bounds how long a write waits for another process, 0 for DefaultLockWait. A context's
+	// deadline ends the wait earlier.
+	LockWait time.Duration
+	// Relaxed makes SQLite confirm an event before the disk has it (synchronous=NORMAL). A killed process
+	// loses nothing, but a machine that loses power may lose the last events; the log then jumps.
+	Relaxed bool
+	// Connections bounds the connections that read at the same time; for PostgreSQL, all of them. 0 for
+	// DefaultConnections.
+	Connections int
+	// Now is the clock, nil for time.Now.
+	Now func() time.Time
+}
+
+// The defaults of Options.
+const (
+	DefaultKeyRetention = 24 * time.Hour
+	DefaultLockWait     = 10 * time.Second
+	DefaultConnections  = 8
+)
+
+// DefaultRefusals returns how long refused messages are kept unless Options say otherwise.
+func DefaultRefusals() channels.Retention {
+	return channels.Retention{Age: 7 * 24 * time.Hour, Count: 10_000}
+}
+
+func (o Options) withDefaults() Options {
+	if o.KeyRetention == 0 {
+		o.KeyRetention = DefaultKeyRetention
+	}
+	if o.Refusals == (channels.Retention{}) {
+		o.Refusals = DefaultRefusals()
+	}
+	if o.LockWait == 0 {
+		o.LockWait = DefaultLockWait
+	}
+	if o.Connections == 0 {
+		o.Connections = DefaultConnections
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Open opens the database that the URL names: "sqlite:PATH" or a URL of PostgreSQL ("postgres://…"). It
+// creates what is missing: the file, and the tables.
+func Open(ctx context.Context, databaseURL string, options Options) (Store, error) {
+	scheme, rest, _ := strings.Cut(databaseURL, ":")
+	switch scheme {
+	case "sqlite":
+		return OpenSQLite(ctx, rest, options)
+	default:
+		// The URL is not repeated: it may hold a password.
+		return nil, fmt.Errorf("database: want sqlite:PATH or postgres://USER@HOST/NAME, not %q", scheme+":…")
+	}
+}
