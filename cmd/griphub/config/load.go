@@ -87,6 +87,11 @@ func (d *decoder) file(dst reflect.Value) bool {
 		d.problems = append(d.problems, Problem{File: d.source.name, Message: reason(err)})
 		return false
 	}
+	return d.document(dst, data)
+}
+
+// document puts the values of a YAML document into a Config. It returns false if it is not YAML at all.
+func (d *decoder) document(dst reflect.Value, data []byte) bool {
 	root, problem := parseYAML(data)
 	if problem != nil {
 		problem.File = d.source.name

@@ -46,14 +46,8 @@ func WriteFile(path string, c Config) error {
 			value.SetString(relativeTo(dir, value.String()))
 		}
 	})
-	defaults := valuesOf(Default())
 	var text bytes.Buffer
-	err = encode(&text, sectionNode(reflect.ValueOf(c), "", func(f field, value reflect.Value) (*yaml.Node, string) {
-		if reflect.DeepEqual(value.Interface(), defaults[f.path]) {
-			return nil, ""
-		}
-		return valueNode(value, revealed), ""
-	}))
+	err = encode(&text, differences(c))
 	if err == nil {
 		err = replaceFile(path, text.Bytes())
 	}
@@ -61,6 +55,17 @@ func WriteFile(path string, c Config) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+// differences are the keys whose values are not the defaults, secrets included.
+func differences(c Config) *yaml.Node {
+	defaults := valuesOf(Default())
+	return sectionNode(reflect.ValueOf(c), "", func(f field, value reflect.Value) (*yaml.Node, string) {
+		if reflect.DeepEqual(value.Interface(), defaults[f.path]) {
+			return nil, ""
+		}
+		return valueNode(value, revealed), ""
+	})
 }
 
 // replaceFile writes a file that others see either as it was or complete.
