@@ -1,0 +1,259 @@
+package mqttbridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/griphub/griphub/devices"
+)
+
+// A Processor stores messages, all of them or none, and what else is committed with them. A *devices.Processor is one.
+type Processor interface {
+	Process(ctx context.Context, messages []devices.Message, state ...any) error
+}
+
+// Bounds of a batch.
+const (
+	maxBatchMessages = 1000
+	maxBatchBytes    = 4 << 20
+)
+
+// maxUnreliable bounds the messages of QoS 0 that wait. Those beyond are dropped: their sender cannot be slowed down.
+const maxUnreliable = 1000
+
+// stopWithin bounds how long an intake goes on committing what it has after it was told to stop.
+const stopWithin = 10 * time.Second
+
+// A delivery is one message on its way to the log.
+type delivery struct {
+	message devices.Message
+	// matched tells that a rule has placed the message. One that no rule matches is only acknowledged, in its turn.
+	matched bool
+	// packet is the packet identifier; 0 for QoS 0, which nobody waits for.
+	packet uint16
+	// from takes the acknowledgement.
+	from acknowledger
+	// redelivered is the DUP flag, mark what tells which delivery it repeats.
+	redelivered bool
+	mark        mark
+	// renewed stands for no message: the session is a new one, and the window void.
+	renewed bool
+}
+
+// An acknowledger is the connection that a message came by. What it cannot send because it is gone, nobody sends: the
+// other side repeats the message.
+type acknowledger interface {
+	acknowledge(packets []uint16)
+}
+
+// An intake is a bounded queue in front of a Processor, and the one worker that empties it.
+type intake struct {
+	processor Processor
+	log       *slog.Logger
+	queue     chan delivery
+	stopping  chan struct{}
+	window    *window
+	// marks and name say where the window is kept; marks is nil where it is not.
+	marks devices.Marks
+	name  string
+	// unreliable has a place for each message of QoS 0 in the queue.
+	unreliable chan struct{}
+	counters   *counters
+	health     *health
+}
+
+func newIntake(processor Processor, marks devices.Marks, name string, size int, log *slog.Logger) *intake {
+	return &intake{
+		processor: processor,
+		log:       log,
+		// A connection that replaces a lost one brings as much again before the worker has seen the first.
+		queue:      make(chan delivery, 2*size+maxUnreliable),
+		stopping:   make(chan struct{}),
+		window:     newWindow(size),
+		marks:      marks,
+		name:       name,
+		unreliable: make(chan struct{}, maxUnreliable),
+		counters:   new(counters),
+		health:     new(health),
+	}
+}
+
+// put queues a delivery. While the queue is full it waits, which holds up the sender, until gone is closed or the
+// intake stops: the delivery then comes again.
+func (in *intake) put(d delivery, gone <-chan struct{}) {
+	select {
+	case <-in.stopping:
+		return
+	default:
+	}
+	if !d.renewed {
+		in.counters.received.Add(1)
+	}
+	if d.packet == 0 && !d.renewed {
+		select {
+		case in.unreliable <- struct{}{}:
+		default:
+			in.counters.dropped.Add(1)
+			return
+		}
+	}
+	select {
+	case in.queue <- d:
+		return
+	default:
+	}
+	select {
+	case in.queue <- d:
+	case <-gone:
+	case <-in.stopping:
+	}
+}
+
+// run commits what is put until ctx ends, and then what the queue still has. It may run once.
+func (in *intake) run(ctx context.Context) {
+	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	context.AfterFunc(ctx, func() {
+		close(in.stopping)
+		time.AfterFunc(stopWithin, cancel)
+	})
+	if !in.load(drain) {
+		return
+	}
+	for drain.Err() == nil {
+		select {
+		case d := <-in.queue:
+			in.commit(drain, in.collect(d))
+		case <-ctx.Done():
+			select {
+			case d := <-in.queue:
+				in.commit(drain, in.collect(d))
+			default:
+				return
+			}
+		}
+	}
+}
+
+// load reads the window of an earlier run. Nothing is read from the queue before.
+func (in *intake) load(ctx context.Context) bool {
+	if in.marks == nil {
+		return true
+	}
+	return in.retry(ctx, "read the window", func() error {
+		value, err := in.marks.Mark(ctx, in.name)
+		if err == nil {
+			in.window.load(value)
+		}
+		return err
+	})
+}
+
+// collect takes what else waits, within the bounds of a batch.
+func (in *intake) collect(first delivery) []delivery {
+	batch := append(make([]delivery, 0, 64), first)
+	in.took(first)
+	size := len(first.message.Payload)
+	for len(batch) < maxBatchMessages && size < maxBatchBytes {
+		select {
+		case d := <-in.queue:
+			in.took(d)
+			batch = append(batch, d)
+			size += len(d.message.Payload)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (in *intake) took(d delivery) {
+	if d.packet == 0 && !d.renewed {
+		<-in.unreliable
+	}
+}
+
+// commit stores the batch, however often it takes, and acknowledges it. Only the end of ctx prevents it.
+func (in *intake) commit(ctx context.Context, batch []delivery) {
+	messages := in.sift(batch)
+	if len(messages) > 0 {
+		var state []any
+		if in.marks != nil {
+			state = append(state, devices.Mark{Name: in.name, Value: in.window.bytes()})
+		}
+		stored := in.retry(ctx, "store", func() error { return in.processor.Process(ctx, messages, state...) })
+		if !stored {
+			in.log.Warn("stopping: messages stay at the broker", "messages", len(messages))
+			return
+		}
+		in.counters.batches.Add(1)
+		in.counters.stored.Add(uint64(len(messages)))
+	}
+	in.acknowledge(batch)
+}
+
+// sift returns the messages of the batch that are to be stored, and notes their deliveries.
+func (in *intake) sift(batch []delivery) []devices.Message {
+	messages := make([]devices.Message, 0, len(batch))
+	for i := range batch {
+		switch d := &batch[i]; {
+		case d.renewed:
+			in.window.clear()
+		case d.redelivered && in.window.has(d.mark):
+			in.counters.duplicates.Add(1)
+		case !d.matched:
+			in.counters.unmatched.Add(1)
+		default:
+			messages = append(messages, d.message)
+			if d.packet != 0 {
+				in.window.add(d.mark)
+			}
+		}
+	}
+	return messages
+}
+
+// acknowledge answers in the order of arrival, each run of one connection at once.
+func (in *intake) acknowledge(batch []delivery) {
+	packets := make([]uint16, 0, len(batch))
+	var from acknowledger
+	for i := range batch {
+		d := &batch[i]
+		if d.packet == 0 {
+			continue
+		}
+		if d.from != from && len(packets) > 0 {
+			from.acknowledge(packets)
+			packets = packets[:0]
+		}
+		from = d.from
+		packets = append(packets, d.packet)
+	}
+	if len(packets) > 0 {
+		from.acknowledge(packets)
+	}
+}
+
+// retry does what may fail for a while until it succeeds; false where ctx ended before.
+func (in *intake) retry(ctx context.Context, what string, do func() error) bool {
+	pause := newBackoff(50*time.Millisecond, 5*time.Second)
+	for {
+		err := do()
+		if err == nil {
+			in.health.setStore(nil)
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		err = fmt.Errorf("%s: %w", what, err)
+		in.counters.failures.Add(1)
+		in.health.setStore(err)
+		in.log.Error("will try again", "error", err)
+		if !pause.wait(ctx) {
+			return false
+		}
+	}
+}
