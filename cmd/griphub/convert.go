@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/grip"
+	"github.com/griphub/griphub/mqttbridge"
+	"github.com/griphub/griphub/web"
+)
+
+// What follows turns configuration, which is text and numbers, into what each package asks for.
+
+func proxies(cfg config.Config) ([]grip.Proxy, error) {
+	list := make([]grip.Proxy, 0, len(cfg.Grip.URLs))
+	for i, text := range cfg.Grip.URLs {
+		p, err := grip.ParseURL(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("grip.urls[%d]: %w", i, err)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+func rules(cfg config.Config) (channels.Rules, error) {
+	list := make(channels.Rules, 0, len(cfg.Channels))
+	for i, c := range cfg.Channels {
+		match, err := channels.ParsePattern(c.Match)
+		if err != nil {
+			return nil, fmt.Errorf("channels[%d].match: %w", i, err)
+		}
+		list = append(list, channels.Rule{
+			Match:     match,
+			Read:      channels.Access(c.Read),
+			Unstored:  !c.Reliable,
+			Retention: channels.Retention{Age: c.Retention},
+		})
+	}
+	return list, nil
+}
+
+func topicRules(cfg config.Config) (mqttbridge.Rules, error) {
+	list := make([]mqttbridge.Rule, 0, len(cfg.MQTT.Topics))
+	for i, t := range cfg.MQTT.Topics {
+		kind, err := devices.ParseKind(t.Kind)
+		if err != nil {
+			return mqttbridge.Rules{}, fmt.Errorf("mqtt.topics[%d].kind: %w", i, err)
+		}
+		list = append(list, mqttbridge.Rule{Topic: t.Topic, Kind: kind, ID: t.ID})
+	}
+	return mqttbridge.ParseRules(list)
+}
+
+func streamRoutes(cfg config.Config) []web.StreamRoute {
+	list := make([]web.StreamRoute, len(cfg.Streams))
+	for i, s := range cfg.Streams {
+		list[i] = web.StreamRoute{Path: s.Path, Channels: s.Channels}
+	}
+	return list
+}
+
+func streamOptions(cfg config.Config) web.StreamOptions {
+	return web.StreamOptions{
+		MaxChannels:       cfg.Stream.MaxChannels,
+		KeepAlive:         cfg.Stream.Keepalive,
+		DeviceKeepAlive:   cfg.Stream.DeviceKeepalive,
+		RealtimeKeepAlive: cfg.Stream.RealtimeKeepalive,
+		Recheck:           cfg.Stream.Recheck,
+	}
+}
+
+func sealer(cfg config.Config) (*web.Sealer, error) {
+	secrets := []string{}
+	for _, s := range []config.Secret{cfg.Secret, cfg.SecretPrevious} {
+		raw, err := s.Bytes()
+		if err != nil {
+			return nil, fmt.Errorf("secret: %w", err)
+		}
+		if len(raw) > 0 {
+			secrets = append(secrets, string(raw))
+		}
+	}
+	return web.NewSealer(secrets...)
+}
+
+func publishKeys(cfg config.Config) []string {
+	keys := make([]string, len(cfg.Publish.Keys))
+	for i, k := range cfg.Publish.Keys {
+		keys[i] = string(k)
+	}
+	return keys
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/grip"
+	"github.com/griphub/griphub/mqttbridge"
+	"github.com/griphub/griphub/pushpin"
+	"github.com/griphub/griphub/store"
+	"github.com/griphub/griphub/web"
+)
+
+// A hub is the backend: everything between the broker and the proxies, put together but not running.
+type hub struct {
+	cfg       config.Config
+	log       *slog.Logger
+	db        store.Store
+	rules     channels.Rules
+	proxies   []grip.Proxy
+	client    *pushpin.Client
+	publisher *channels.Publisher
+	web       *web.Server
+	bridge    *mqttbridge.Bridge // nil without a broker
+	registry  *prometheus.Registry
+	// alsoReady is what else must work; nil for nothing.
+	alsoReady func(ctx context.Context) error
+}
+
+// identity is who visitors are and what they may read.
+type identity struct {
+	authenticator web.Authenticator
+	authorizer    channels.Authorizer
+}
+
+// newHub puts the hub together. visitors is nil for what the configuration says.
+func newHub(ctx context.Context, cfg config.Config, visitors *identity, log *slog.Logger) (*hub, error) {
+	h := &hub{cfg: cfg, log: log, registry: newRegistry()}
+	var err error
+	if h.rules, err = rules(cfg); err != nil {
+		return nil, err
+	}
+	if h.proxies, err = proxies(cfg); err != nil {
+		return nil, err
+	}
+	if visitors == nil {
+		visitors = &identity{}
+		if visitors.authenticator, visitors.authorizer, err = authentication(cfg, h.rules); err != nil {
+			return nil, err
+		}
+	}
+	if h.db, err = openStore(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if err := h.assemble(visitors); err != nil {
+		return nil, errors.Join(err, h.db.Close())
+	}
+	return h, nil
+}
+
+func (h *hub) assemble(visitors *identity) error {
+	h.client = newClient(h.cfg, h.proxies, h.registry, h.log)
+	h.publisher = channels.NewPublisher(h.db, h.rules, h.client, time.Now)
+	sealer, err := sealer(h.cfg)
+	if err != nil {
+		return err
+	}
+	h.web, err = web.NewServer(web.Options{
+		Log:           h.db,
+		Reader:        channels.NewReader(h.db, h.rules),
+		Publisher:     h.publisher,
+		Registry:      h.db,
+		Authenticator: visitors.authenticator,
+		Authorizer:    visitors.authorizer,
+		Sealer:        sealer,
+		Verifier:      grip.NewVerifier(h.proxies),
+		RequireProxy:  h.cfg.Grip.RequireProxy,
+		Prefix:        h.cfg.Grip.Prefix,
+		Stream:        streamOptions(h.cfg),
+		Routes:        streamRoutes(h.cfg),
+		CORS:          web.CORS{Origins: h.cfg.CORS.Origins, Credentials: h.cfg.CORS.Credentials, Headers: h.cfg.CORS.Headers},
+		PublishKeys:   publishKeys(h.cfg),
+		AssetsDir:     h.cfg.Assets.Dir,
+		Logger:        h.log,
+		Now:           time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	if h.cfg.MQTT.URL == "" {
+		return nil
+	}
+	return h.connect()
+}
+
+// connect makes the bridge to the broker.
+func (h *hub) connect() error {
+	topics, err := topicRules(h.cfg)
+	if err != nil {
+		return err
+	}
+	processor := devices.NewProcessor(h.publisher, h.db, devices.Options{RefuseUnknown: h.cfg.Devices.Unknown == "ignore"})
+	m := h.cfg.MQTT
+	h.bridge, err = mqttbridge.New(mqttbridge.Config{
+		URL: string(m.URL), ClientID: m.ClientID, Username: m.Username, Password: string(m.Password),
+		CAFile: m.CAFile, CertFile: m.CertFile, KeyFile: m.KeyFile, Rules: topics,
+	}, processor, nil, h.log)
+	return err
+}
+
+// newClient returns the client of the proxies' control ports.
+func newClient(cfg config.Config, proxies []grip.Proxy, registry prometheus.Registerer, log *slog.Logger) *pushpin.Client {
+	return pushpin.NewClient(proxies, pushpin.Options{
+		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
+			return e.AppendItems(dst, cfg.Grip.Prefix)
+		},
+		Registerer: registry,
+		Logger:     log,
+	})
+}
+
+// stages are the hub's parts in the order in which they start.
+func (h *hub) stages() ([]stage, error) {
+	backend, err := httpStage("backend", h.cfg.Listen, "listen", h.web, h.log)
+	if err != nil {
+		return nil, err
+	}
+	ops, err := httpStage("ops", h.cfg.OpsListen, "ops_listen", h.ops(), h.log)
+	if err != nil {
+		return nil, err
+	}
+	list := []stage{
+		{name: "publishing to the proxies", run: h.client.Run},
+		{name: "publisher", run: h.publisher.Run},
+		{name: "trimming", run: h.trim},
+		ops, backend,
+	}
+	if h.bridge != nil {
+		list = append(list, stage{name: "MQTT bridge", run: h.bridge.Run})
+	}
+	return list, nil
+}
+
+// Trimming works in small steps, so that it never holds up a sender for long.
+const (
+	trimInterval = time.Minute
+	trimPause    = 20 * time.Millisecond
+)
+
+// trim deletes what rules no longer keep, until ctx ends.
+func (h *hub) trim(ctx context.Context) error {
+	timer := time.NewTimer(trimInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		n, err := h.db.Trim(ctx, h.rules.Retention, time.Now())
+		pause := trimInterval
+		switch {
+		case err != nil && ctx.Err() == nil:
+			h.log.Error("trim the log", "error", err)
+		case n > 0:
+			pause = trimPause
+		}
+		timer.Reset(pause)
+	}
+}
+
+// readiness tells why the hub cannot do its work now, nil if it can.
+func (h *hub) readiness(ctx context.Context) error {
+	var problems []error
+	if _, err := h.db.Heads(ctx, []channels.Channel{channels.Public}); err != nil {
+		problems = append(problems, fmt.Errorf("database: %w", err))
+	}
+	if h.bridge != nil {
+		if err := h.bridge.Err(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(h.proxies) > 0 {
+		if err := h.client.Ready(ctx); err != nil {
+			problems = append(problems, fmt.Errorf("proxies: %w", err))
+		}
+	}
+	if h.alsoReady != nil {
+		if err := h.alsoReady(ctx); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}

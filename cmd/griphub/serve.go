@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func (a *app) newServe() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the backend, as configured",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			cfg, err := a.load(true, nil)
+			if err != nil {
+				return err
+			}
+			log := a.logger()
+			h, err := newHub(cmd.Context(), cfg, nil, log)
+			if err != nil {
+				return err
+			}
+			defer func() {
+				if closed := h.db.Close(); err == nil {
+					err = closed
+				}
+			}()
+			stages, err := h.stages()
+			if err != nil {
+				return err
+			}
+			log.Info("griphub serves", "listen", cfg.Listen, "ops", cfg.OpsListen, "version", version())
+			return runStages(cmd.Context(), log, stages...)
+		},
+	}
+}
