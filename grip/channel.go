@@ -16,8 +16,9 @@ type Channel struct {
 
 	// PrevID is the position that the response's body has brought the client
 	// to. A proxy delivers only what follows it and fetches the next link on a
-	// gap. Empty leaves the channel without positions. What holds for Name in
-	// a header holds for PrevID everywhere, because Grip-Last repeats it.
+	// gap. Empty leaves the channel without positions. Because Grip-Last
+	// repeats both, a PrevID, and the Name of a channel that has one, are
+	// restricted as a Name in a header is, in whatever form they travel.
 	PrevID string
 
 	// Filters are applied to each item in order; at most [MaxFilters].
@@ -66,8 +67,8 @@ func (c Channel) validate() error {
 	if err := validateChannelName(c.Name); err != nil {
 		return err
 	}
-	if c.PrevID != "" && !validListText(c.PrevID) {
-		return fmt.Errorf("channel %q: prev-id %q cannot stand in a header", c.Name, c.PrevID)
+	if c.PrevID != "" && !(validListText(c.PrevID) && validListText(c.Name)) {
+		return fmt.Errorf("channel %q with prev-id %q cannot stand in a header", c.Name, c.PrevID)
 	}
 	if err := validateFilters(c.Filters); err != nil {
 		return fmt.Errorf("channel %q: %w", c.Name, err)

@@ -15,10 +15,11 @@ import (
 // zero Instruct tells nothing: the response is passed on.
 //
 // Without a Hold but with a next link, the proxy sends the body and fetches
-// the link at once.
+// the link at once. Such a reply names the Channels and Meta too: Pushpin before
+// 1.41 applies to the body of a next link the filters of the reply before it.
 type Instruct struct {
 	Hold      Hold
-	Channels  []Channel         // need a Hold
+	Channels  []Channel         // need a Hold or a next link
 	KeepAlive KeepAlive         // needs a Hold of mode stream
 	Meta      map[string]string // read by filters; see [SetMeta]
 	Links     []Link            // at most one of each relation
@@ -82,8 +83,8 @@ func (in Instruct) validate() error {
 		return fmt.Errorf("hold: %w", err)
 	}
 	switch {
-	case len(in.Channels) > 0 && in.Hold.Mode == "":
-		return errors.New("channels without a hold")
+	case len(in.Channels) > 0 && in.Hold.Mode == "" && !in.hasNext():
+		return errors.New("channels without a hold or a next link")
 	case !in.KeepAlive.IsZero() && in.Hold.Mode != HoldStream:
 		return errors.New("keep-alive without a stream hold")
 	}
@@ -105,6 +106,11 @@ func (in Instruct) validate() error {
 		}
 	}
 	return nil
+}
+
+// hasNext reports whether there is a link to continue with.
+func (in Instruct) hasNext() bool {
+	return slices.ContainsFunc(in.Links, func(l Link) bool { return l.Rel == RelNext })
 }
 
 func (in Instruct) headers() (http.Header, error) {

@@ -20,10 +20,12 @@ type Item struct {
 	Channel string
 
 	// ID is the message's id on its channel. A proxy drops an id that it has
-	// seen on the channel in the last 60 seconds.
+	// seen on the channel in the last 60 seconds. Because Grip-Last repeats it,
+	// it is restricted as a [Channel]'s PrevID is.
 	ID string
 
-	// PrevID is the id of the message before, by which a proxy notices a gap.
+	// PrevID is the ID of the message before, by which a proxy notices a gap.
+	// It needs an ID.
 	PrevID string
 
 	// NoSeq delivers at once, without waiting for the message of PrevID.
@@ -180,10 +182,13 @@ func (it *Item) validate() error {
 		return errors.New("no channel")
 	case !utf8.ValidString(it.Channel):
 		return errors.New("channel is not UTF-8")
-	case !utf8.ValidString(it.ID):
-		return errors.New("id is not UTF-8")
-	case !utf8.ValidString(it.PrevID):
-		return errors.New("prev-id is not UTF-8")
+	case it.ID != "" && !validListText(it.ID):
+		return fmt.Errorf("id %q cannot stand in a header", it.ID)
+	case it.PrevID != "" && !validListText(it.PrevID):
+		return fmt.Errorf("prev-id %q cannot stand in a header", it.PrevID)
+	case it.PrevID != "" && it.ID == "":
+		// A proxy would forget the channel's position and find no gap again.
+		return errors.New("prev-id without id")
 	case it.Size < 0 || it.Size > maxInt32:
 		return fmt.Errorf("size %d is out of range", it.Size)
 	case it.HTTPStream == nil && it.HTTPResponse == nil && it.WSMessage == nil:
@@ -275,7 +280,7 @@ func (f *HTTPResponse) validate() error {
 			return errors.New("both body and body patch are given")
 		}
 		var patch []json.RawMessage
-		if err := json.Unmarshal(f.BodyPatch, &patch); err != nil || patch == nil {
+		if err := json.Unmarshal(f.BodyPatch, &patch); err != nil || patch == nil || !utf8.Valid(f.BodyPatch) {
 			return errors.New("body patch is not a JSON array")
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"unicode/utf8"
 )
 
 // ParseItems reads the body of a publish request, as a control port would. It
@@ -15,6 +16,9 @@ import (
 // ignores fields that it does not know, and refuses what [AppendItems] would
 // not write. It is for tools and tests; nothing on the way of an event needs it.
 func ParseItems(body []byte) ([]Item, error) {
+	if !utf8.Valid(body) { // encoding/json would replace what is not
+		return nil, errors.New("publish request: not UTF-8")
+	}
 	var request struct {
 		Items []wireItem `json:"items"`
 	}

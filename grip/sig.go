@@ -76,13 +76,15 @@ func (v Verifier) Verify(gripSig string, now time.Time) error {
 		return fmt.Errorf("%w: longer than %d bytes", ErrBadSig, MaxSigLen)
 	}
 	reason := fmt.Errorf("%w: no key to verify it", ErrBadSig)
+	known := false
 	for _, t := range v.trust {
 		genuine, err := t.verify(gripSig, now)
 		if err == nil {
 			return nil
 		}
-		if reason = err; genuine {
-			break // no other key has made it
+		// What is wrong with a token of ours tells more than that it is not another's.
+		if genuine || !known {
+			reason, known = err, genuine
 		}
 	}
 	return reason

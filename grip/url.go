@@ -17,7 +17,7 @@ const ControlTokenTTL = time.Hour
 // Proxy is where one GRIP proxy is published to, and how its signatures are
 // known. The zero Proxy names no control port and has no keys.
 //
-// A Proxy holds secrets. Printing, logging or marshalling it shows none.
+// Printing, logging or marshalling a Proxy shows neither keys nor password.
 type Proxy struct {
 	// ControlURI is the base of the control port: scheme, host, path without
 	// a trailing slash, and any query parameters that are not GRIP's own.

@@ -14,7 +14,7 @@ func (r *recorder) recordInstructs() error {
 		channel := name + path
 		in := grip.Instruct{
 			Hold:      grip.Hold{Mode: grip.HoldStream},
-			Channels:  []grip.Channel{{Name: channel, PrevID: "1", Filters: []string{grip.FilterVarSubst}}},
+			Channels:  []grip.Channel{{Name: channel, Filters: []string{grip.FilterVarSubst}}},
 			KeepAlive: grip.KeepAlive{Data: []byte("<keep-alive>"), Timeout: time.Second},
 			Meta:      map[string]string{"user": `"7"`},
 			Links:     []grip.Link{{URI: path + "/next", Rel: grip.RelNext}},
@@ -36,7 +36,7 @@ func (r *recorder) recordInstructs() error {
 			return err
 		}
 		c.after(0, time.Second/2)
-		err = r.publish(grip.Item{Channel: channel, ID: "2", PrevID: "1", HTTPStream: &grip.HTTPStream{Content: []byte("%(user)s\n")}})
+		err = r.publish(grip.Item{Channel: channel, HTTPStream: &grip.HTTPStream{Content: []byte("%(user)s\n")}})
 		if err != nil {
 			return err
 		}
