@@ -32,6 +32,17 @@ type refusal struct {
 	channels  []channels.Channel
 }
 
+// ending is what a stream that is held already gets before it ends. The proxy repeats a next link that is answered by
+// an error, so the answer is a plain 200.
+//
+// After a bad link nothing is said: the viewer reconnects, and says anew who it is.
+func ending(r refusal) []byte {
+	if r.condition == errBadLink.condition {
+		return nil
+	}
+	return channels.AppendSSE(nil, "stream-error", "error", r.eventData())
+}
+
 const eventStream = "text/event-stream"
 
 // eventsFamily is django-eventstream's: "stream-open", a named keep-alive event, and errors as one

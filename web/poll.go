@@ -35,13 +35,13 @@ func (s *Server) registerPolling(r gin.IRouter) {
 // poll answers with what happened since the cursor: the query's, else the cookie's, else with the newest
 // events. With "wait", a poll that finds nothing is held by the proxy until something happens.
 func (s *Server) poll(c *gin.Context) error {
-	chans, err := deviceChannel(withParams(c.Request, c.Params))
-	if err != nil {
-		return pollProblem(err)
-	}
 	principal, err := s.opts.Authenticator.Authenticate(c.Request)
 	if err != nil {
 		return unauthorized(err)
+	}
+	chans, err := deviceChannel(withParams(c.Request, c.Params), principal)
+	if err != nil {
+		return pollProblem(err)
 	}
 	if err := s.authorize(c.Request.Context(), principal, chans); err != nil {
 		return pollProblem(err)

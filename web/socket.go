@@ -27,7 +27,7 @@ const (
 )
 
 func (s *Server) registerSockets(r gin.IRouter) {
-	for path, chans := range map[string]func(*http.Request) ([]channels.Channel, error){
+	for path, chans := range map[string]selector{
 		"/ws/iot/:type":     deviceChannel,
 		"/ws/iot/:type/:id": deviceChannel,
 		"/ws/events":        s.queryChannels,
@@ -45,7 +45,7 @@ func (s *Server) registerSockets(r gin.IRouter) {
 
 // serveSocket answers a batch of events of one WebSocket connection. The connection is the proxy's: nothing
 // is remembered from one batch to the next, and each batch is authorised anew.
-func (s *Server) serveSocket(c *gin.Context, chans func(*http.Request) ([]channels.Channel, error)) error {
+func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 	if c.ContentType() != grip.TypeWSEvents {
 		return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported-media-type",
 			message: "Want a batch of WebSocket events (" + grip.TypeWSEvents + ")."}
@@ -59,7 +59,8 @@ func (s *Server) serveSocket(c *gin.Context, chans func(*http.Request) ([]channe
 		return badRequest("The batch of WebSocket events cannot be read.")
 	}
 	sock := &socket{server: s, request: c.Request}
-	if sock.channels, err = chans(c.Request); err != nil {
+	// Channels of sockets do not depend on who asks, so that a wrong request is known before.
+	if sock.channels, err = chans(c.Request, channels.Principal{}); err != nil {
 		return pollProblem(err)
 	}
 	if err := sock.answer(events); err != nil {

@@ -13,6 +13,9 @@ import (
 	"github.com/griphub/griphub/grip"
 )
 
+// A selector tells which channels a request is for. Its errors are *refusal.
+type selector func(*http.Request, channels.Principal) ([]channels.Channel, error)
+
 // A stream is one viewer's request for events.
 type stream struct {
 	family    *family
@@ -26,11 +29,14 @@ type stream struct {
 
 // serveStream answers a request for the channels in the family's form: from the next link's ticket where it is
 // one, else from the viewer's own words.
-func (s *Server) serveStream(c *gin.Context, f *family, chans func(*http.Request) ([]channels.Channel, error)) error {
+func (s *Server) serveStream(c *gin.Context, f *family, chans selector) error {
 	st, err := s.openStream(c.Request, f, chans)
 	var no *refusal
 	if errors.As(err, &no) {
 		status, contentType, body := f.refusal(*no)
+		if st.followed {
+			status, contentType, body = http.StatusOK, eventStream, ending(*no)
+		}
 		streamHeaders(c.Writer.Header())
 		c.Data(status, contentType, body)
 		return nil
@@ -52,30 +58,30 @@ func streamHeaders(h http.Header) {
 	h.Set("X-Accel-Buffering", "no")
 }
 
+// errBadLink refuses a next link that is expired, forged or another stream's.
+var errBadLink = &refusal{status: http.StatusForbidden, condition: "bad-link", text: "The next link is not valid."}
+
 // openStream works out who asks for what from where, and refuses what may not be.
-func (s *Server) openStream(r *http.Request, f *family, chans func(*http.Request) ([]channels.Channel, error)) (*stream, error) {
+func (s *Server) openStream(r *http.Request, f *family, chans selector) (*stream, error) {
 	st := &stream{family: f}
 	ticket, followed, err := s.follow(r)
-	if err != nil {
-		return nil, &refusal{http.StatusForbidden, "forbidden", "The next link is not valid.", nil}
-	}
 	if st.followed = followed; followed {
-		if ticket.Family != f.name {
-			return nil, &refusal{http.StatusForbidden, "forbidden", "The next link is another stream's.", nil}
+		if err != nil || ticket.Family != f.name {
+			return st, errBadLink
 		}
 		st.channels, st.principal = ticket.Channels, ticket.principal()
 		st.from, err = s.linkedPosition(r)
 	} else {
-		if st.channels, err = chans(r); err != nil {
-			return nil, err
-		}
 		if st.principal, err = s.opts.Authenticator.Authenticate(r); err != nil {
-			return nil, unauthorized(err)
+			return st, unauthorized(err)
+		}
+		if st.channels, err = chans(r, st.principal); err != nil {
+			return st, err
 		}
 		st.from, err = resumePosition(r)
 	}
 	if err != nil {
-		return nil, err
+		return st, err
 	}
 	return st, s.authorize(r.Context(), st.principal, st.channels)
 }

@@ -22,7 +22,7 @@ type StreamRoute struct {
 func (s *Server) registerStreams(r gin.IRouter) {
 	events := s.families.events
 	s.get(r, "/events", events, s.queryChannels)
-	s.get(r, "/events/:channel", events, func(r *http.Request) ([]channels.Channel, error) {
+	s.get(r, "/events/:channel", events, func(r *http.Request, _ channels.Principal) ([]channels.Channel, error) {
 		return one(channels.ParseChannel(param(r, "channel")))
 	})
 	for _, route := range s.opts.Routes {
@@ -30,9 +30,10 @@ func (s *Server) registerStreams(r gin.IRouter) {
 	}
 	s.get(r, "/iot/stream/:type", s.families.device, deviceChannel)
 	s.get(r, "/iot/stream/:type/:id", s.families.device, deviceChannel)
+	s.get(r, "/realtime/sse", s.families.realtime, realtimeChannels)
 }
 
-func (s *Server) get(r gin.IRouter, path string, f *family, chans func(*http.Request) ([]channels.Channel, error)) {
+func (s *Server) get(r gin.IRouter, path string, f *family, chans selector) {
 	h := s.handle(func(c *gin.Context) error {
 		c.Request = withParams(c.Request, c.Params)
 		return s.serveStream(c, f, chans)
@@ -42,7 +43,7 @@ func (s *Server) get(r gin.IRouter, path string, f *family, chans func(*http.Req
 }
 
 // queryChannels are those that the query's values "channel" name, each once.
-func (s *Server) queryChannels(r *http.Request) ([]channels.Channel, error) {
+func (s *Server) queryChannels(r *http.Request, _ channels.Principal) ([]channels.Channel, error) {
 	var chans []channels.Channel
 	seen := map[channels.Channel]bool{}
 	for _, name := range r.URL.Query()["channel"] {
@@ -65,7 +66,7 @@ func (s *Server) queryChannels(r *http.Request) ([]channels.Channel, error) {
 }
 
 // channels fills in the route's templates.
-func (route StreamRoute) channels(r *http.Request) ([]channels.Channel, error) {
+func (route StreamRoute) channels(r *http.Request, _ channels.Principal) ([]channels.Channel, error) {
 	chans := make([]channels.Channel, 0, len(route.Channels))
 	for _, template := range route.Channels {
 		name := template
@@ -102,8 +103,17 @@ func ginPath(path string) string {
 }
 
 // deviceChannel is that of the device type, or of the one device, in the path.
-func deviceChannel(r *http.Request) ([]channels.Channel, error) {
+func deviceChannel(r *http.Request, _ channels.Principal) ([]channels.Channel, error) {
 	return one(channels.Device(param(r, "type"), param(r, "id")))
+}
+
+// realtimeChannels are everybody's and the viewer's own.
+func realtimeChannels(_ *http.Request, p channels.Principal) ([]channels.Channel, error) {
+	if p.Anonymous() {
+		return []channels.Channel{channels.Public}, nil
+	}
+	own, err := one(channels.User(p.User))
+	return append(own, channels.Public), err
 }
 
 func one(c channels.Channel, err error) ([]channels.Channel, error) {
