@@ -98,11 +98,13 @@ func NewServer(opts Options) (*Server, error) {
 		p := &problem{status: http.StatusMethodNotAllowed, code: "method-not-allowed", message: "The method is not allowed here."}
 		c.Data(p.status, problemType, p.body())
 	})
-	s.registerStreams(engine)
 	s.registerSockets(engine)
 	s.registerPolling(engine)
 	s.registerAPI(engine)
 	if err := s.registerPages(engine); err != nil {
+		return nil, err
+	}
+	if err := s.registerStreams(engine); err != nil {
 		return nil, err
 	}
 	s.handler = withoutTrailingSlash(engine)

@@ -19,18 +19,32 @@ type StreamRoute struct {
 }
 
 // registerStreams mounts everything that the proxy holds.
-func (s *Server) registerStreams(r gin.IRouter) {
+func (s *Server) registerStreams(r gin.IRouter) error {
 	events := s.families.events
 	s.get(r, "/events", events, s.queryChannels)
 	s.get(r, "/events/:channel", events, func(r *http.Request, _ channels.Principal) ([]channels.Channel, error) {
 		return one(channels.ParseChannel(param(r, "channel")))
 	})
-	for _, route := range s.opts.Routes {
-		s.get(r, ginPath(route.Path), events, route.channels)
-	}
 	s.get(r, "/iot/stream/:type", s.families.device, deviceChannel)
 	s.get(r, "/iot/stream/:type/:id", s.families.device, deviceChannel)
 	s.get(r, "/realtime/sse", s.families.realtime, realtimeChannels)
+	for _, route := range s.opts.Routes {
+		if err := s.registerRoute(r, route); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registerRoute mounts a configured stream. gin panics where two routes claim the same path.
+func (s *Server) registerRoute(r gin.IRouter, route StreamRoute) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("stream route %s: %v", route.Path, v)
+		}
+	}()
+	s.get(r, ginPath(route.Path), s.families.events, route.channels)
+	return nil
 }
 
 func (s *Server) get(r gin.IRouter, path string, f *family, chans selector) {

@@ -112,8 +112,12 @@ func (h *hub) connect() error {
 	h.bridge, err = mqttbridge.New(mqttbridge.Config{
 		URL: string(m.URL), ClientID: m.ClientID, Username: m.Username, Password: string(m.Password),
 		CAFile: m.CAFile, CertFile: m.CertFile, KeyFile: m.KeyFile, Rules: topics,
-	}, processor, nil, h.log)
-	return err
+	}, processor, h.db, h.log)
+	if err != nil {
+		return err
+	}
+	registerBridge(h.registry, h.bridge)
+	return nil
 }
 
 // newClient returns the client of the proxies' control ports.

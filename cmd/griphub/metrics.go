@@ -1,0 +1,49 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/griphub/griphub/mqttbridge"
+)
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// registerBridge shows the bridge's own counts, read when they are asked for.
+func registerBridge(r prometheus.Registerer, bridge *mqttbridge.Bridge) {
+	counter := func(name, help string, value func(mqttbridge.Stats) uint64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(value(bridge.Stats())) }))
+	}
+	gauge := func(name, help string, value func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	counter("griphub_mqtt_received_total", "MQTT messages received, every delivery counted.",
+		func(s mqttbridge.Stats) uint64 { return s.Received })
+	counter("griphub_mqtt_stored_total", "MQTT messages committed, as events or as refusals.",
+		func(s mqttbridge.Stats) uint64 { return s.Stored })
+	counter("griphub_mqtt_duplicates_total", "Redelivered MQTT messages that were stored before.",
+		func(s mqttbridge.Stats) uint64 { return s.Duplicates })
+	counter("griphub_mqtt_unmatched_total", "MQTT messages whose topic no rule matches.",
+		func(s mqttbridge.Stats) uint64 { return s.Unmatched })
+	counter("griphub_mqtt_dropped_total", "MQTT messages of QoS 0 for which there was no room.",
+		func(s mqttbridge.Stats) uint64 { return s.Dropped })
+	counter("griphub_mqtt_commits_total", "Transactions that stored MQTT messages.",
+		func(s mqttbridge.Stats) uint64 { return s.Batches })
+	counter("griphub_mqtt_commit_failures_total", "Transactions that failed and were tried again.",
+		func(s mqttbridge.Stats) uint64 { return s.Failures })
+	counter("griphub_mqtt_connections_total", "Connections made to the broker.",
+		func(s mqttbridge.Stats) uint64 { return s.Connections })
+	gauge("griphub_mqtt_waiting_messages", "MQTT messages received and not yet committed.",
+		func() float64 { return float64(bridge.Stats().Waiting) })
+	gauge("griphub_mqtt_connected", "1 while the session at the broker is up.", func() float64 {
+		if bridge.Connected() {
+			return 1
+		}
+		return 0
+	})
+}
