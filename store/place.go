@@ -30,7 +30,7 @@ const (
 	nowhere        placeKind = iota // no position: trimmed away, never given, or from a lost history
 	somewhere                       // a position with something behind it
 	atTheEnd                        // a position with nothing behind it
-	perhapsAnEvent                  // a position if there is an event of that number
+	perhapsAnEvent                  // a position if there is an event of that number, or of the next
 )
 
 // place tells what a number is that a reader says it has come to. Positions are the numbers of events, and the
@@ -64,9 +64,13 @@ type run struct {
 	events []channels.Event
 }
 
+// follows tells whether the run begins right behind the number, which proves that the number is of this history.
+func (r *run) follows(seq channels.Seq) bool { return len(r.seqs) > 0 && r.seqs[0] == seq+1 }
+
 // page makes the page that follows a position out of what was found behind it. Numbers follow each other
 // without a gap except over a jump; where one is missing, someone deleted events by hand. The page ends
-// before such a gap, and a reader that stands before it has lost what was there.
+// before such a gap, and a reader that stands before it has lost what was there. (What was deleted right before a
+// jump is not noticed.)
 func (c *channelState) page(after channels.Position, found run, jumps jumps) channels.Page {
 	last := after.Seq
 	whole := 0

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -78,18 +80,42 @@ func place(e *channels.Event, positions string) error {
 	return nil
 }
 
-// deviceChanges collects what a batch does to the registry, the last change of a device winning. Other types
-// of state are an error.
-func deviceChanges(state []any) (devices.Changes, error) {
-	var all devices.Changes
+// A stateChange is what a batch commits beside its events and refusals: each device and each mark once.
+type stateChange struct {
+	devices []devices.Device
+	marks   []devices.Mark
+}
+
+// parseState sorts a batch's state out. Of several changes to one thing the last one stays; other types of state are
+// an error. What it returns is ordered, as writers that lock rows in one order never block each other.
+func parseState(state []any) (change stateChange, err error) {
 	for _, s := range state {
-		changes, ok := s.(devices.Changes)
-		if !ok {
-			return nil, fmt.Errorf("state of type %T cannot be stored", s)
+		switch s := s.(type) {
+		case devices.Changes:
+			change.devices = append(change.devices, s...)
+		case devices.Mark:
+			change.marks = append(change.marks, s)
+		default:
+			return change, fmt.Errorf("state of type %T cannot be stored", s)
 		}
-		all = append(all, changes...)
 	}
-	return all, nil
+	change.devices = lastOfEach(change.devices, func(a, b devices.Device) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
+	})
+	change.marks = lastOfEach(change.marks, func(a, b devices.Mark) int { return strings.Compare(a.Name, b.Name) })
+	return change, nil
+}
+
+// lastOfEach returns the items in order, and of those that are equal the last.
+func lastOfEach[T any](items []T, compare func(a, b T) int) []T {
+	slices.SortStableFunc(items, compare)
+	last := items[:0]
+	for i := range items {
+		if i+1 == len(items) || compare(items[i], items[i+1]) != 0 {
+			last = append(last, items[i])
+		}
+	}
+	return last
 }
 
 func encodeValues(values map[string]json.RawMessage) ([]byte, error) {

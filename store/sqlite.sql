@@ -40,6 +40,12 @@ INSERT INTO refusals (source, reason, payload, time) VALUES (?1, ?2, ?3, ?4)
 INSERT INTO devices (type, id, status, last_seen, firmware, battery, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (type, id) DO UPDATE SET status = ?3, last_seen = ?4, firmware = ?5, battery = ?6, data = ?7
 
+-- name: put mark
+INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
+
+-- name: mark
+SELECT value FROM marks WHERE name = ?1
+
 -- name: event
 SELECT id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id, key, time
 FROM events WHERE id = ?1
@@ -71,23 +77,21 @@ WHERE p.channel_id = ?1
 ORDER BY p.seq DESC LIMIT ?2
 
 -- name: seq at
--- The place before the first event of the channel ?1 whose time is ?2 or later, not below the floor ?3; no row
--- where there is no such event. All events at or below low are too early; positions.latest finds the highest such
+-- The place before the first event of the channel ?1 whose time is ?2 or later; no row where there is no such
+-- event. All events at or below low are too early; positions.latest finds the highest such
 -- number, bit by bit. An event that was trimmed may have been later than all that are left, so the times themselves
 -- have the last word.
 WITH RECURSIVE search (low, step) AS (
-  SELECT ?3, 1 << 52
+  SELECT 0, 1 << 52
   UNION ALL
   SELECT low + CASE WHEN (
       SELECT latest FROM positions WHERE channel_id = ?1 AND seq >= low + step ORDER BY seq LIMIT 1) < ?2
     THEN step ELSE 0 END, step / 2
   FROM search WHERE step > 0
 )
-SELECT coalesce((SELECT max(seq) FROM positions WHERE channel_id = ?1 AND seq < first.seq), ?3)
-FROM (
-  SELECT p.seq FROM positions AS p JOIN events AS e ON e.id = p.event_id
-  WHERE p.channel_id = ?1 AND p.seq > (SELECT max(low) FROM search) AND e.time >= ?2
-  ORDER BY p.seq LIMIT 1) AS first
+SELECT p.seq - 1 FROM positions AS p JOIN events AS e ON e.id = p.event_id
+WHERE p.channel_id = ?1 AND p.seq > (SELECT max(low) FROM search) AND e.time >= ?2
+ORDER BY p.seq LIMIT 1
 
 -- name: refusals
 SELECT id, source, reason, payload, time FROM refusals WHERE id < ?1 ORDER BY id DESC LIMIT ?2

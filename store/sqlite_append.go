@@ -8,28 +8,27 @@ import (
 	"time"
 
 	"github.com/griphub/griphub/channels"
-	"github.com/griphub/griphub/devices"
 )
 
 // Append is channels.Log's.
 func (s *SQLite) Append(ctx context.Context, batch channels.Batch) ([]channels.Event, error) {
-	changes, err := deviceChanges(batch.State)
+	change, err := parseState(batch.State)
 	if err != nil {
 		return nil, err
 	}
-	if len(batch.Drafts)+len(batch.Refused)+len(changes) == 0 {
+	if len(batch.Drafts)+len(batch.Refused)+len(change.devices)+len(change.marks) == 0 {
 		return nil, ctx.Err()
 	}
 	var events []channels.Event
 	err = s.writer.transact(ctx, func() error {
-		if err := s.writer.mark.check(); err != nil {
+		if err := s.writer.sidecar.check(); err != nil {
 			return err
 		}
 		now := s.options.Now()
 		if err := s.writer.addRefusals(batch.Refused, now); err != nil {
 			return err
 		}
-		if err := s.writer.putDevices(changes); err != nil {
+		if err := s.writer.putState(change); err != nil {
 			return err
 		}
 		events, err = s.writer.appendDrafts(batch.Drafts, now)
@@ -50,9 +49,9 @@ func (w *sqliteWriter) appendDrafts(drafts []channels.Draft, now time.Time) ([]c
 	if err != nil {
 		return nil, err
 	}
-	if time.Since(w.mark.written) >= markEvery {
+	if time.Since(w.sidecar.written) >= sidecarEvery {
 		// A mark that cannot be written lags, which is no reason to refuse events.
-		_ = w.mark.write(last)
+		_ = w.sidecar.write(last)
 	}
 	batch := newNumbering(drafts, now)
 	if err := batch.recall(w.recall); err != nil {
@@ -140,9 +139,9 @@ func (w *sqliteWriter) addRefusals(refused []channels.Refusal, now time.Time) er
 	return nil
 }
 
-func (w *sqliteWriter) putDevices(changes devices.Changes) error {
-	for i := range changes {
-		d := &changes[i]
+func (w *sqliteWriter) putState(change stateChange) error {
+	for i := range change.devices {
+		d := &change.devices[i]
 		values, err := encodeValues(d.Values)
 		if err != nil {
 			return fmt.Errorf("device %s/%s: values: %w", d.Type, d.ID, err)
@@ -150,6 +149,11 @@ func (w *sqliteWriter) putDevices(changes devices.Changes) error {
 		if err := w.exec(w.do.putDevice, d.Type, d.ID, string(d.Status), micro(d.LastSeen), d.Firmware, d.Battery,
 			values); err != nil {
 			return fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
+		}
+	}
+	for _, m := range change.marks {
+		if err := w.exec(w.do.putMark, m.Name, notNil(m.Value)); err != nil {
+			return fmt.Errorf("mark %s: %w", m.Name, err)
 		}
 	}
 	return nil

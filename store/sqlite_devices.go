@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/griphub/griphub/channels"
@@ -70,4 +71,16 @@ func scanDevice(row scanner) (d devices.Device, err error) {
 		return d, fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
 	}
 	return d, nil
+}
+
+// Mark is devices.Marks'.
+func (s *SQLite) Mark(ctx context.Context, name string) (value []byte, err error) {
+	err = s.read.mark.QueryRowContext(ctx, name).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the mark %s: %w", name, sqliteError(err))
+	}
+	return notNil(value), nil
 }

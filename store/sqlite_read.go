@@ -18,7 +18,7 @@ type sqliteReads struct {
 	event, heads, jumps, isPosition, page, latest, seqAt *sql.Stmt
 	refusals                                             *sql.Stmt
 	counted, newestKept, expiredKeys, expiredRefusals    *sql.Stmt
-	devices, listDevices, listDevicesOfType              *sql.Stmt
+	devices, listDevices, listDevicesOfType, mark        *sql.Stmt
 }
 
 func (r *sqliteReads) prepare(ctx context.Context, db *sql.DB) error {
@@ -32,6 +32,7 @@ func (r *sqliteReads) prepare(ctx context.Context, db *sql.DB) error {
 		{"counted", &r.counted}, {"newest kept", &r.newestKept},
 		{"has expired keys", &r.expiredKeys}, {"has expired refusals", &r.expiredRefusals},
 		{"devices", &r.devices}, {"list devices", &r.listDevices}, {"list devices of type", &r.listDevicesOfType},
+		{"mark", &r.mark},
 	} {
 		text, err := file.get(p.name)
 		if err != nil {
@@ -145,20 +146,12 @@ func (s *SQLite) jumps(ctx context.Context, tx *sql.Tx, base channels.Seq) (jump
 
 func (s *SQLite) page(ctx context.Context, tx *sql.Tx, after channels.Position, limit int, c *channelState,
 	jumps jumps) (channels.Page, error) {
-	switch c.place(after.Seq, jumps) {
+	kind := c.place(after.Seq, jumps)
+	switch kind {
 	case nowhere:
 		return c.lost(after.Channel), nil
 	case atTheEnd:
 		return channels.Page{Channel: after.Channel, Next: after.Seq}, nil
-	case perhapsAnEvent:
-		var found int
-		if err := tx.StmtContext(ctx, s.read.isPosition).QueryRowContext(ctx, c.id, int64(after.Seq)).
-			Scan(&found); err != nil {
-			return channels.Page{}, err
-		}
-		if found == 0 {
-			return c.lost(after.Channel), nil
-		}
 	}
 	rows, err := tx.StmtContext(ctx, s.read.page).QueryContext(ctx, c.id, int64(after.Seq), limit)
 	if err != nil {
@@ -167,6 +160,16 @@ func (s *SQLite) page(ctx context.Context, tx *sql.Tx, after channels.Position, 
 	run, err := scanRun(rows)
 	if err != nil {
 		return channels.Page{}, err
+	}
+	if kind == perhapsAnEvent && !run.follows(after.Seq) {
+		var found bool
+		if err := tx.StmtContext(ctx, s.read.isPosition).QueryRowContext(ctx, c.id, int64(after.Seq)).
+			Scan(&found); err != nil {
+			return channels.Page{}, err
+		}
+		if !found {
+			return c.lost(after.Channel), nil
+		}
 	}
 	return c.page(after, run, jumps), nil
 }
@@ -203,7 +206,7 @@ func (s *SQLite) SeqAt(ctx context.Context, channel channels.Channel, moment tim
 			return err
 		}
 		c := states[0]
-		err = tx.StmtContext(ctx, s.read.seqAt).QueryRowContext(ctx, c.id, microCeil(moment), int64(c.floor)).Scan(&seq)
+		err = tx.StmtContext(ctx, s.read.seqAt).QueryRowContext(ctx, c.id, microCeil(moment)).Scan(&seq)
 		if errors.Is(err, sql.ErrNoRows) {
 			seq = c.effectiveHead()
 			return nil

@@ -20,7 +20,7 @@ type sqliteWriter struct {
 	db      *sql.DB
 	conn    *sql.Conn
 	do      sqliteWrites
-	mark    mark
+	sidecar sidecar
 
 	// turn holds one token; who has it owns all below it and the connection.
 	turn   chan struct{}
@@ -30,11 +30,11 @@ type sqliteWriter struct {
 
 // sqliteWrites are the statements of the writing connection.
 type sqliteWrites struct {
-	begin, commit, rollback                                              *sql.Stmt
-	lastEvent, setLastEvent, jump, count                                 *sql.Stmt
-	findKey, addKey, event, addEvent, addPosition, addRefusal, putDevice *sql.Stmt
-	newestKept, head, oldest, floor, setFloor                            *sql.Stmt
-	deletePositions, deleteEvent, deleteKeys, deleteRefusals             *sql.Stmt
+	begin, commit, rollback                                                       *sql.Stmt
+	lastEvent, setLastEvent, jump, count                                          *sql.Stmt
+	findKey, addKey, event, addEvent, addPosition, addRefusal, putDevice, putMark *sql.Stmt
+	newestKept, head, oldest, floor, setFloor                                     *sql.Stmt
+	deletePositions, deleteEvent, deleteKeys, deleteRefusals                      *sql.Stmt
 }
 
 func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWriter, err error) {
@@ -67,7 +67,7 @@ func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWri
 	if err := w.prepare(ctx); err != nil {
 		return nil, sqliteError(err)
 	}
-	if w.mark, err = openMark(path, options.Relaxed); err != nil {
+	if w.sidecar, err = openSidecar(path, options.Relaxed); err != nil {
 		return nil, err
 	}
 	if err := w.judge(ctx); err != nil {
@@ -100,7 +100,7 @@ func (w *sqliteWriter) prepare(ctx context.Context) error {
 		{"jump", &w.do.jump}, {"count", &w.do.count},
 		{"find key", &w.do.findKey}, {"add key", &w.do.addKey},
 		{"event", &w.do.event}, {"add event", &w.do.addEvent}, {"add position", &w.do.addPosition},
-		{"add refusal", &w.do.addRefusal}, {"put device", &w.do.putDevice},
+		{"add refusal", &w.do.addRefusal}, {"put device", &w.do.putDevice}, {"put mark", &w.do.putMark},
 		{"newest kept", &w.do.newestKept}, {"head", &w.do.head}, {"oldest", &w.do.oldest},
 		{"floor", &w.do.floor}, {"set floor", &w.do.setFloor},
 		{"delete positions", &w.do.deletePositions}, {"delete event", &w.do.deleteEvent},

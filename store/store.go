@@ -16,6 +16,13 @@ import (
 type Store interface {
 	channels.Log
 	devices.Registry
+	devices.Marks
+
+	// Lead waits until nobody else who uses the database leads under the name, and then makes the caller the
+	// leader until release is called. leading ends with ctx, and as soon as the leadership may be lost, such as
+	// with the connection to PostgreSQL (advisory lock); with SQLite (a lock on a file beside the database) it
+	// cannot be lost. A leader that is killed is succeeded within seconds.
+	Lead(ctx context.Context, name string) (leading context.Context, release func(), err error)
 
 	// Jump makes the log continue far above every number that it may have given out, as it does by itself
 	// where it finds that it was restored. It is for restored copies that nothing else tells from the

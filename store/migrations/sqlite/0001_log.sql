@@ -88,3 +88,9 @@ CREATE TABLE devices (
   data      BLOB NOT NULL,  -- the values, a JSON object
   PRIMARY KEY (type, id)
 ) STRICT, WITHOUT ROWID;
+
+-- Small named values that are committed together with events, such as how far a source of messages has come.
+CREATE TABLE marks (
+  name  TEXT PRIMARY KEY,
+  value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

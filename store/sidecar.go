@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A mark is the small file beside a SQLite database, "{path}-mark", by which the log knows itself again. It
+// A sidecar is the small file beside a SQLite database, "{path}-mark", by which the log knows itself again. It
 // says which file the database is (its inode and time of birth) and how far event ids had been committed at
 // some recent moment. A database without its mark, a file that is another one, and a file that knows less
 // than the mark says are copies that may lack what was confirmed: the log jumps.
@@ -21,7 +21,7 @@ import (
 //
 // A log that confirms before the disk has the event (Options.Relaxed) loses its end with the power. Its mark
 // also holds the id of the machine's run (boot), and another run is another reason to jump.
-type mark struct {
+type sidecar struct {
 	path     string
 	database string
 	relaxed  bool
@@ -29,32 +29,32 @@ type mark struct {
 	written  time.Time    // when this process last wrote the mark
 }
 
-// markRecord is a mark's content.
-type markRecord struct {
+// sidecarRecord is a mark's content.
+type sidecarRecord struct {
 	file  fileIdentity
 	event int64
 	boot  string // "" unless the log is, or was in this run of the machine, relaxed
 }
 
-// markEvery bounds how far the mark lags behind while events come.
-const markEvery = time.Second
+// sidecarEvery bounds how far the mark lags behind while events come.
+const sidecarEvery = time.Second
 
 // errReplaced tells that the database's path leads to another file than the one that is open: what is
 // appended now would be in a file that nobody finds again.
 var errReplaced = errors.New("the database file was removed or replaced while it was in use; restart")
 
-func openMark(database string, relaxed bool) (mark, error) {
+func openSidecar(database string, relaxed bool) (sidecar, error) {
 	file, err := identifyFile(database)
 	if err != nil {
-		return mark{}, err
+		return sidecar{}, err
 	}
-	return mark{path: database + "-mark", database: database, relaxed: relaxed, file: file}, nil
+	return sidecar{path: database + "-mark", database: database, relaxed: relaxed, file: file}, nil
 }
 
 // check fails where the database's path no longer leads to the file that is open.
-func (m *mark) check() error {
-	file, err := identifyFile(m.database)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && file != m.file {
+func (c *sidecar) check() error {
+	file, err := identifyFile(c.database)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && file != c.file {
 		return errReplaced
 	}
 	return err
@@ -70,31 +70,31 @@ const (
 )
 
 // judge compares the mark with the database's newest event id. The caller holds the write lock.
-func (m *mark) judge(event int64) verdict {
-	record, ok := m.read()
+func (c *sidecar) judge(event int64) verdict {
+	record, ok := c.read()
 	switch {
 	case !ok && event == 0:
 		return unknown
 	case !ok, event < record.event:
 		return doubtful
-	case record.file != m.file && event == 0:
+	case record.file != c.file && event == 0:
 		return unknown
-	case record.file != m.file:
+	case record.file != c.file:
 		return doubtful
 	case record.boot != "" && record.boot != bootID():
 		return doubtful
-	case record.boot == "" && m.relaxed:
+	case record.boot == "" && c.relaxed:
 		return unknown // from here on there is something to prove
 	}
 	return proven
 }
 
-func (m *mark) read() (markRecord, bool) {
-	text, err := os.ReadFile(m.path)
+func (c *sidecar) read() (sidecarRecord, bool) {
+	text, err := os.ReadFile(c.path)
 	if err != nil {
-		return markRecord{}, false
+		return sidecarRecord{}, false
 	}
-	var r markRecord
+	var r sidecarRecord
 	n, _ := fmt.Sscanf(string(text), "griphub-mark-1 inode=%d born=%d event=%d boot=%q\n",
 		&r.file.inode, &r.file.born, &r.event, &r.boot)
 	return r, n == 4
@@ -102,11 +102,11 @@ func (m *mark) read() (markRecord, bool) {
 
 // write notes the newest event id that is committed. The caller holds the write lock. One write of one
 // block replaces the content, so that a killed process leaves the old one or the new one.
-func (m *mark) write(event int64) error {
-	r := markRecord{file: m.file, event: event}
-	if m.relaxed {
+func (c *sidecar) write(event int64) error {
+	r := sidecarRecord{file: c.file, event: event}
+	if c.relaxed {
 		r.boot = bootID()
-	} else if old, ok := m.read(); ok {
+	} else if old, ok := c.read(); ok {
 		r.boot = old.boot
 	}
 	text := fmt.Appendf(nil, "griphub-mark-1 inode=%d born=%d event=%d boot=%q\n",
@@ -114,15 +114,15 @@ func (m *mark) write(event int64) error {
 	for len(text) < 200 {
 		text = append(text, ' ')
 	}
-	f, err := os.OpenFile(m.path, os.O_WRONLY|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteAt(text, 0)
-	if m.relaxed && m.written.IsZero() && err == nil {
+	if c.relaxed && c.written.IsZero() && err == nil {
 		err = f.Sync()
 	}
-	m.written = time.Now()
+	c.written = time.Now()
 	return errors.Join(err, f.Close())
 }
 
@@ -135,7 +135,7 @@ func (w *sqliteWriter) judge(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if found = w.mark.judge(event); found == doubtful {
+		if found = w.sidecar.judge(event); found == doubtful {
 			return w.jump(event)
 		}
 		return nil
@@ -161,7 +161,7 @@ func (w *sqliteWriter) stampLocked() error {
 	if err != nil {
 		return err
 	}
-	if err := w.mark.write(event); err != nil {
+	if err := w.sidecar.write(event); err != nil {
 		return fmt.Errorf("write the mark: %w", err)
 	}
 	return nil
@@ -177,7 +177,7 @@ func (w *sqliteWriter) lastEvent() (event, base int64, err error) {
 
 // jump lets the log continue above every number that another copy may have given out.
 func (w *sqliteWriter) jump(event int64) error {
-	if record, ok := w.mark.read(); ok {
+	if record, ok := w.sidecar.read(); ok {
 		event = max(event, record.event)
 	}
 	now := w.options.Now()

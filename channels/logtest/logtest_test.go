@@ -1,0 +1,24 @@
+package logtest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/channels/logtest"
+)
+
+func TestMemory(t *testing.T) {
+	logtest.Run(t, func(t *testing.T) logtest.Harness {
+		refusals := channels.Retention{Age: 2 * time.Hour, Count: 20}
+		m := logtest.NewMemory(time.Now, 3*time.Hour, refusals)
+		return logtest.Harness{
+			Log:          m,
+			Another:      func(*testing.T) logtest.Log { return m },
+			Jump:         m.Jump,
+			DeleteEvents: func(*testing.T) { m.DeleteEvents() },
+			KeyRetention: 3 * time.Hour,
+			Refusals:     refusals,
+		}
+	})
+}

@@ -1,0 +1,431 @@
+package logtest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
+)
+
+// Memory is a Log that keeps everything in memory and in the plainest way: the model that other logs are held
+// against, and a stand-in where a test needs no database. It must be made by NewMemory.
+type Memory struct {
+	now          func() time.Time
+	keyRetention time.Duration
+	refusals     channels.Retention
+
+	mu        sync.Mutex
+	lastEvent channels.EventID
+	bases     []channels.Seq // of jumps, rising
+	names     map[channels.Channel]*memoryChannel
+	events    map[channels.EventID]channels.Event
+	keys      map[string]memoryKey
+	refused   []channels.Refusal // rising ids
+	lastID    int64              // of refusals
+	devices   map[channels.DeviceRef]devices.Device
+	marks     map[string][]byte
+}
+
+type memoryChannel struct {
+	head, floor channels.Seq
+	entries     []memoryEntry // rising
+}
+
+type memoryEntry struct {
+	seq    channels.Seq
+	id     channels.EventID
+	stored time.Time
+}
+
+type memoryKey struct {
+	event  channels.Event
+	stored time.Time
+}
+
+// memoryTrim bounds what one call of Memory.Trim deletes of channels.
+const memoryTrim = 500
+
+// NewMemory returns an empty log. now is the clock; keyRetention and refusals say how long Trim keeps
+// idempotency keys and refused messages, zero for ever.
+func NewMemory(now func() time.Time, keyRetention time.Duration, refusals channels.Retention) *Memory {
+	return &Memory{
+		now: now, keyRetention: keyRetention, refusals: refusals,
+		names:   make(map[channels.Channel]*memoryChannel),
+		events:  make(map[channels.EventID]channels.Event),
+		keys:    make(map[string]memoryKey),
+		devices: make(map[channels.DeviceRef]devices.Device),
+		marks:   make(map[string][]byte),
+	}
+}
+
+// lock begins a call, unless its context has ended.
+func (m *Memory) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	return nil
+}
+
+func (m *Memory) base() channels.Seq {
+	if len(m.bases) == 0 {
+		return 0
+	}
+	return m.bases[len(m.bases)-1]
+}
+
+// channel returns the channel's state, which is not kept where it is new.
+func (m *Memory) channel(name channels.Channel) *memoryChannel {
+	if c, ok := m.names[name]; ok {
+		return c
+	}
+	return &memoryChannel{}
+}
+
+// Append is channels.Log's.
+func (m *Memory) Append(ctx context.Context, batch channels.Batch) ([]channels.Event, error) {
+	for _, state := range batch.State {
+		switch state.(type) {
+		case devices.Changes, devices.Mark:
+		default:
+			return nil, fmt.Errorf("state of type %T cannot be stored", state)
+		}
+	}
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	now := time.UnixMicro(m.now().UnixMicro()).UTC()
+	for _, r := range batch.Refused {
+		m.lastID++
+		r.ID, r.Payload = m.lastID, slices.Clone(r.Payload)
+		if r.Time.IsZero() {
+			r.Time = now
+		}
+		r.Source, r.Reason = strings.ToValidUTF8(r.Source, "\uFFFD"), strings.ToValidUTF8(r.Reason, "\uFFFD")
+		m.refused = append(m.refused, r)
+	}
+	for _, state := range batch.State {
+		m.put(state)
+	}
+	events := make([]channels.Event, len(batch.Drafts))
+	for i, d := range batch.Drafts {
+		events[i] = m.append(d, now)
+	}
+	return events, nil
+}
+
+func (m *Memory) put(state any) {
+	switch state := state.(type) {
+	case devices.Changes:
+		for _, d := range state {
+			d.Values = maps.Clone(d.Values)
+			if d.Values == nil {
+				d.Values = make(map[string]json.RawMessage)
+			}
+			m.devices[d.DeviceRef] = d
+		}
+	case devices.Mark:
+		m.marks[state.Name] = append([]byte{}, state.Value...)
+	}
+}
+
+func (m *Memory) append(d channels.Draft, now time.Time) channels.Event {
+	if first, ok := m.keys[d.Key]; ok && d.Key != "" {
+		first.event.Repeated = true
+		return first.event
+	}
+	if d.Time.IsZero() {
+		d.Time = now
+	}
+	d.Time = time.UnixMicro(d.Time.UnixMicro()).UTC()
+	d.Data = slices.Clone(d.Data)
+	m.lastEvent++
+	e := channels.Event{Draft: d, ID: m.lastEvent}
+	for _, name := range d.Channels {
+		c := m.channel(name)
+		m.names[name] = c
+		c.head = max(c.head, m.base()) + 1
+		c.entries = append(c.entries, memoryEntry{c.head, e.ID, now})
+		e.Positions = append(e.Positions, channels.Position{Channel: name, Seq: c.head})
+	}
+	m.events[e.ID] = e
+	if d.Key != "" {
+		m.keys[d.Key] = memoryKey{e, now}
+	}
+	return e
+}
+
+// Heads is channels.Log's.
+func (m *Memory) Heads(ctx context.Context, names []channels.Channel) (channels.Cursor, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	var heads channels.Cursor
+	for _, name := range names {
+		heads = append(heads, channels.Position{Channel: name, Seq: max(m.channel(name).head, m.base())})
+	}
+	return heads, nil
+}
+
+// Read is channels.Log's.
+func (m *Memory) Read(ctx context.Context, after channels.Cursor, limit int) ([]channels.Page, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	var pages []channels.Page
+	for _, p := range after {
+		pages = append(pages, m.page(p, limit))
+	}
+	return pages, nil
+}
+
+func (m *Memory) page(after channels.Position, limit int) channels.Page {
+	c := m.channel(after.Channel)
+	page := channels.Page{Channel: after.Channel, Next: after.Seq}
+	if !m.isPlace(c, after.Seq) {
+		page.Lost, page.Next = true, max(c.head, m.base())
+		return page
+	}
+	for _, entry := range c.entries {
+		if entry.seq <= after.Seq {
+			continue
+		}
+		if len(page.Events) == limit {
+			page.More = true
+			break
+		}
+		page.Events, page.Next = append(page.Events, m.events[entry.id]), entry.seq
+	}
+	return page
+}
+
+// isPlace tells whether a viewer can stand at seq: at an event that is there or just before one, before all that is
+// there, or where the channel stood when nothing was behind it.
+func (m *Memory) isPlace(c *memoryChannel, seq channels.Seq) bool {
+	if seq == max(c.head, m.base()) || seq == c.head {
+		return true
+	}
+	if seq < c.floor || seq > max(c.head, m.base()) {
+		return false
+	}
+	emptied := c.head > c.floor && len(c.entries) == 0 // by hand
+	if seq == c.floor || slices.Contains(m.bases, seq) {
+		return !emptied && !m.deletedBehind(c, seq)
+	}
+	return slices.ContainsFunc(c.entries, func(e memoryEntry) bool { return e.seq == seq || e.seq == seq+1 })
+}
+
+// deletedBehind tells whether the events that followed seq were deleted by hand.
+func (m *Memory) deletedBehind(c *memoryChannel, seq channels.Seq) bool {
+	for _, e := range c.entries {
+		if e.seq > seq {
+			return e.seq != seq+1 && !slices.Contains(m.bases, e.seq-1)
+		}
+	}
+	return c.head > seq
+}
+
+// Latest is channels.Log's.
+func (m *Memory) Latest(ctx context.Context, name channels.Channel, limit int) (channels.Page, error) {
+	if err := m.lock(ctx); err != nil {
+		return channels.Page{}, err
+	}
+	defer m.mu.Unlock()
+	c := m.channel(name)
+	page := channels.Page{Channel: name, Next: max(c.head, m.base())}
+	for _, e := range c.entries[max(0, len(c.entries)-limit):] {
+		page.Events = append(page.Events, m.events[e.id])
+	}
+	return page, nil
+}
+
+// SeqAt is channels.Log's.
+func (m *Memory) SeqAt(ctx context.Context, name channels.Channel, moment time.Time) (channels.Seq, error) {
+	if err := m.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer m.mu.Unlock()
+	c := m.channel(name)
+	for _, e := range c.entries {
+		if !m.events[e.id].Time.Before(moment) {
+			return e.seq - 1, nil
+		}
+	}
+	return max(c.head, m.base()), nil
+}
+
+// Event is channels.Log's.
+func (m *Memory) Event(ctx context.Context, id channels.EventID) (channels.Event, error) {
+	if err := m.lock(ctx); err != nil {
+		return channels.Event{}, err
+	}
+	defer m.mu.Unlock()
+	e, ok := m.events[id]
+	if !ok {
+		return e, fmt.Errorf("event %d: %w", id, channels.ErrNotFound)
+	}
+	return e, nil
+}
+
+// Trim is channels.Log's.
+func (m *Memory) Trim(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
+	int, error) {
+	if err := m.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer m.mu.Unlock()
+	n := 0
+	for name, c := range m.names {
+		if r := keep(name); r != (channels.Retention{}) {
+			n += m.trim(c, r, now, memoryTrim-n)
+		}
+	}
+	maps.DeleteFunc(m.keys, func(_ string, k memoryKey) bool {
+		expired := m.keyRetention > 0 && k.stored.Before(now.Add(-m.keyRetention))
+		if expired {
+			n++
+		}
+		return expired
+	})
+	kept := m.refused[:0]
+	for i, r := range m.refused {
+		old := m.refusals.Age > 0 && r.Time.Before(now.Add(-m.refusals.Age))
+		if old || m.refusals.Count > 0 && len(m.refused)-i > m.refusals.Count {
+			n++
+		} else {
+			kept = append(kept, r)
+		}
+	}
+	m.refused = kept
+	return n, nil
+}
+
+func (m *Memory) trim(c *memoryChannel, r channels.Retention, now time.Time, limit int) int {
+	n := 0
+	for n < min(len(c.entries), limit) {
+		old := r.Age > 0 && c.entries[n].stored.Before(now.Add(-r.Age))
+		if !old && (r.Count == 0 || len(c.entries)-n <= r.Count) {
+			break
+		}
+		c.floor = c.entries[n].seq
+		m.drop(c.entries[n].id)
+		n++
+	}
+	c.entries = c.entries[n:]
+	if len(c.entries) == 0 {
+		c.floor = c.head
+	}
+	return n
+}
+
+// drop deletes the event if it is above no floor.
+func (m *Memory) drop(id channels.EventID) {
+	for _, p := range m.events[id].Positions {
+		if p.Seq > m.names[p.Channel].floor {
+			return
+		}
+	}
+	delete(m.events, id)
+}
+
+// Refusals is channels.Log's.
+func (m *Memory) Refusals(ctx context.Context, before int64, limit int) ([]channels.Refusal, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	var page []channels.Refusal
+	for _, r := range slices.Backward(m.refused) {
+		if r.ID < before && len(page) < limit {
+			page = append(page, r)
+		}
+	}
+	return page, nil
+}
+
+// Devices is devices.Registry's.
+func (m *Memory) Devices(ctx context.Context, refs []channels.DeviceRef) ([]devices.Device, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	var all []devices.Device
+	for _, ref := range refs {
+		if d, ok := m.devices[ref]; ok {
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}
+
+// List is devices.Registry's.
+func (m *Memory) List(ctx context.Context, deviceType string, after channels.DeviceRef, limit int) (
+	[]devices.Device, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	order := func(a, b channels.DeviceRef) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
+	}
+	var page []devices.Device
+	for _, ref := range slices.SortedFunc(maps.Keys(m.devices), order) {
+		if order(ref, after) > 0 && (deviceType == "" || ref.Type == deviceType) && len(page) < limit {
+			page = append(page, m.devices[ref])
+		}
+	}
+	return page, nil
+}
+
+// Mark is devices.Marks'.
+func (m *Memory) Mark(ctx context.Context, name string) ([]byte, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	return m.marks[name], nil
+}
+
+// Jump makes the log continue far above every number it gave.
+func (m *Memory) Jump(ctx context.Context) error {
+	return m.JumpTo(ctx, max(channels.Seq(m.lastEvent)+1_000_000, channels.Seq(m.now().UnixMicro())))
+}
+
+// JumpTo makes the log continue at the base, which must be above every number it gave.
+func (m *Memory) JumpTo(ctx context.Context, base channels.Seq) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	if base <= channels.Seq(m.lastEvent) {
+		return fmt.Errorf("jump to %d: the log is at %d already", base, m.lastEvent)
+	}
+	m.bases = append(m.bases, base)
+	m.lastEvent = channels.EventID(base)
+	return nil
+}
+
+// DeleteEvents deletes all events, as someone with a database's shell would.
+func (m *Memory) DeleteEvents() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.events)
+	for _, c := range m.names {
+		c.entries = nil
+	}
+}
