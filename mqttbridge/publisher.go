@@ -1,0 +1,126 @@
+package mqttbridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/eclipse/paho.golang/paho"
+)
+
+// A Publisher sends messages to a broker with QoS 1: each is repeated until the broker has acknowledged it.
+type Publisher struct {
+	dialer             *dialer
+	clientID           string
+	username, password string
+
+	mu sync.Mutex
+	// client is the current connection's, nil while there is none; ready is closed when there is one.
+	client *paho.Client
+	ready  chan struct{}
+}
+
+// NewPublisher checks the configuration, of which Rules and ReceiveMaximum do not matter. An empty ClientID leaves the name to
+// the broker.
+func NewPublisher(config Config) (*Publisher, error) {
+	dialer, user, err := newDialer(&config)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt: %w", err)
+	}
+	p := &Publisher{
+		dialer: dialer, clientID: config.ClientID, username: config.Username, password: config.Password,
+		ready: make(chan struct{}),
+	}
+	if p.username == "" && user != nil {
+		p.username = user.Username()
+		p.password, _ = user.Password()
+	}
+	return p, nil
+}
+
+// Run connects, and connects again whenever the connection is lost, until ctx ends; then it returns nil.
+func (p *Publisher) Run(ctx context.Context) error {
+	pause := newBackoff(200*time.Millisecond, 10*time.Second)
+	for ctx.Err() == nil {
+		if p.serve(ctx) == nil {
+			pause.reset()
+		}
+		if !pause.wait(ctx) {
+			break
+		}
+	}
+	return nil
+}
+
+// serve is one connection, from its making to its end. The error is why it could not be made.
+func (p *Publisher) serve(ctx context.Context) error {
+	wire, err := p.dialer.dial(ctx, context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	client := paho.NewClient(paho.ClientConfig{Conn: wire, PacketTimeout: connectWithin})
+	within, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	if _, err := client.Connect(within, &paho.Connect{
+		ClientID: p.clientID, CleanStart: true, KeepAlive: keepAliveSeconds,
+		UsernameFlag: p.username != "", Username: p.username,
+		PasswordFlag: p.password != "", Password: []byte(p.password),
+	}); err != nil {
+		return errors.Join(err, wire.Close())
+	}
+	p.set(client)
+	select {
+	case <-client.Done():
+		p.set(nil)
+	case <-ctx.Done():
+		p.set(nil)
+		_ = client.Disconnect(&paho.Disconnect{})
+	}
+	return nil
+}
+
+func (p *Publisher) set(client *paho.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client = client; client != nil {
+		close(p.ready)
+	} else {
+		p.ready = make(chan struct{})
+	}
+}
+
+// Publish sends a message and returns when the broker has acknowledged it. Without a connection it waits for one, and a
+// message whose acknowledgement was lost is sent again, until ctx ends. A refusal by the broker is an error at once.
+func (p *Publisher) Publish(ctx context.Context, topic string, payload []byte) error {
+	for {
+		p.mu.Lock()
+		client, ready := p.client, p.ready
+		p.mu.Unlock()
+		if client == nil {
+			select {
+			case <-ready:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		answer, err := client.Publish(ctx, &paho.Publish{Topic: topic, Payload: payload, QoS: 1})
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case answer != nil && answer.ReasonCode >= 0x80:
+			return fmt.Errorf("mqtt: publish to %s: %s", topic, reasonText(answer.ReasonCode))
+		}
+		// The connection is gone or going; the next one tries again.
+		select {
+		case <-client.Done():
+		case <-time.After(connectWithin):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
