@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,7 +137,7 @@ func (c *connection) receive(received paho.PublishReceived) (bool, error) {
 	p := received.Packet
 	m, matched := c.rules.Message(p.Topic)
 	m.Payload, m.Retained, m.Received = p.Payload, p.Retain, time.Now()
-	d := delivery{message: m, matched: matched, from: c, redelivered: p.Duplicate()}
+	d := delivery{message: m, matched: matched, from: c, lossy: p.QoS == 0, redelivered: p.Duplicate()}
 	if p.QoS > 0 {
 		d.packet = p.PacketID
 		d.mark = newMark("", p.PacketID, p.Topic, p.Payload)
@@ -145,13 +146,10 @@ func (c *connection) receive(received paho.PublishReceived) (bool, error) {
 	return true, nil
 }
 
-// acknowledge sends a PUBACK for each packet, in one write (MQTT 5, section 3.4; without reason code and properties, which
-// means success).
-func (c *connection) acknowledge(packetIDs []uint16) {
-	b := make([]byte, 0, 4*len(packetIDs))
-	for _, id := range packetIDs {
-		b = append(b, packets.PUBACK<<4, 2, byte(id>>8), byte(id))
-	}
+// acknowledge sends a PUBACK for each message, in one write. There is no other QoS, since that is what the bridge
+// subscribes with.
+func (c *connection) acknowledge(answered []delivery) {
+	b := appendAnswers(nil, packets.PUBACK, answered)
 	c.wire.Lock()
 	defer c.wire.Unlock()
 	_ = c.wire.SetWriteDeadline(time.Now().Add(writeWithin))
@@ -161,6 +159,17 @@ func (c *connection) acknowledge(packetIDs []uint16) {
 		// paho reads the end of the connection; the broker repeats what it has no answer for.
 		_ = c.wire.Close()
 	}
+}
+
+// appendAnswers appends a packet of the kind, PUBACK or PUBREC, for each message. Without reason code and properties it means
+// success, in every version of the protocol (MQTT 5, section 3.4.2.1).
+func appendAnswers(b []byte, kind byte, answered []delivery) []byte {
+	b = slices.Grow(b, 4*len(answered))
+	for i := range answered {
+		id := answered[i].packet
+		b = append(b, kind<<4, 2, byte(id>>8), byte(id))
+	}
+	return b
 }
 
 // disconnect says goodbye, and waits for paho to end. The session stays at the broker.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/griphub/griphub/devices"
@@ -20,8 +21,8 @@ const (
 	maxBatchBytes    = 4 << 20
 )
 
-// maxUnreliable bounds the messages of QoS 0 that wait. Those beyond are dropped: their sender cannot be slowed down.
-const maxUnreliable = 1000
+// maxLossy bounds the lossy messages that wait.
+const maxLossy = 1000
 
 // stopWithin bounds how long an intake goes on committing what it has after it was told to stop.
 const stopWithin = 10 * time.Second
@@ -29,12 +30,16 @@ const stopWithin = 10 * time.Second
 // A delivery is one message on its way to the log.
 type delivery struct {
 	message devices.Message
-	// matched tells that a rule has placed the message. One that no rule matches is only acknowledged, in its turn.
+	// matched tells that a rule has placed the message. One that no rule matches is only answered, in its turn.
 	matched bool
-	// packet is the packet identifier; 0 for QoS 0, which nobody waits for.
+	// lossy messages are dropped where the queue has no room, instead of holding up what comes behind them.
+	lossy bool
+	// packet is the packet identifier that an answer names; 0 where nobody waits for one.
 	packet uint16
-	// from takes the acknowledgement.
-	from acknowledger
+	// from takes the answer.
+	from source
+	// forward, if any, hands the message on to other subscribers, after it is stored.
+	forward func()
 	// redelivered is the DUP flag, mark what tells which delivery it repeats.
 	redelivered bool
 	mark        mark
@@ -42,10 +47,11 @@ type delivery struct {
 	renewed bool
 }
 
-// An acknowledger is the connection that a message came by. What it cannot send because it is gone, nobody sends: the
+// A source is the connection that messages come by. An answer that it cannot send because it is gone, nobody sends: the
 // other side repeats the message.
-type acknowledger interface {
-	acknowledge(packets []uint16)
+type source interface {
+	// acknowledge answers messages of QoS 1 or 2, in the order in which they came.
+	acknowledge(answered []delivery)
 }
 
 // An intake is a bounded queue in front of a Processor, and the one worker that empties it.
@@ -58,10 +64,10 @@ type intake struct {
 	// marks and name say where the window is kept; marks is nil where it is not.
 	marks devices.Marks
 	name  string
-	// unreliable has a place for each message of QoS 0 in the queue.
-	unreliable chan struct{}
-	counters   *counters
-	health     *health
+	// lossy has a place for each lossy message in the queue.
+	lossy    chan struct{}
+	counters *counters
+	health   *health
 }
 
 func newIntake(processor Processor, marks devices.Marks, name string, size int, log *slog.Logger) *intake {
@@ -69,14 +75,14 @@ func newIntake(processor Processor, marks devices.Marks, name string, size int, 
 		processor: processor,
 		log:       log,
 		// A connection that replaces a lost one brings as much again before the worker has seen the first.
-		queue:      make(chan delivery, 2*size+maxUnreliable),
-		stopping:   make(chan struct{}),
-		window:     newWindow(size),
-		marks:      marks,
-		name:       name,
-		unreliable: make(chan struct{}, maxUnreliable),
-		counters:   new(counters),
-		health:     new(health),
+		queue:    make(chan delivery, 2*size+maxLossy),
+		stopping: make(chan struct{}),
+		window:   newWindow(size),
+		marks:    marks,
+		name:     name,
+		lossy:    make(chan struct{}, maxLossy),
+		counters: new(counters),
+		health:   new(health),
 	}
 }
 
@@ -91,9 +97,9 @@ func (in *intake) put(d delivery, gone <-chan struct{}) {
 	if !d.renewed {
 		in.counters.received.Add(1)
 	}
-	if d.packet == 0 && !d.renewed {
+	if d.lossy {
 		select {
-		case in.unreliable <- struct{}{}:
+		case in.lossy <- struct{}{}:
 		default:
 			in.counters.dropped.Add(1)
 			return
@@ -154,12 +160,12 @@ func (in *intake) load(ctx context.Context) bool {
 // collect takes what else waits, within the bounds of a batch.
 func (in *intake) collect(first delivery) []delivery {
 	batch := append(make([]delivery, 0, 64), first)
-	in.took(first)
+	in.took(&first)
 	size := len(first.message.Payload)
 	for len(batch) < maxBatchMessages && size < maxBatchBytes {
 		select {
 		case d := <-in.queue:
-			in.took(d)
+			in.took(&d)
 			batch = append(batch, d)
 			size += len(d.message.Payload)
 		default:
@@ -169,9 +175,9 @@ func (in *intake) collect(first delivery) []delivery {
 	return batch
 }
 
-func (in *intake) took(d delivery) {
-	if d.packet == 0 && !d.renewed {
-		<-in.unreliable
+func (in *intake) took(d *delivery) {
+	if d.lossy {
+		<-in.lossy
 	}
 }
 
@@ -191,7 +197,12 @@ func (in *intake) commit(ctx context.Context, batch []delivery) {
 		in.counters.batches.Add(1)
 		in.counters.stored.Add(uint64(len(messages)))
 	}
-	in.acknowledge(batch)
+	for i := range batch {
+		if batch[i].forward != nil {
+			batch[i].forward()
+		}
+	}
+	acknowledge(batch)
 }
 
 // sift returns the messages of the batch that are to be stored, and notes their deliveries.
@@ -203,6 +214,7 @@ func (in *intake) sift(batch []delivery) []devices.Message {
 			in.window.clear()
 		case d.redelivered && in.window.has(d.mark):
 			in.counters.duplicates.Add(1)
+			d.forward = nil
 		case !d.matched:
 			in.counters.unmatched.Add(1)
 		default:
@@ -215,24 +227,16 @@ func (in *intake) sift(batch []delivery) []devices.Message {
 	return messages
 }
 
-// acknowledge answers in the order of arrival, each run of one connection at once.
-func (in *intake) acknowledge(batch []delivery) {
-	packets := make([]uint16, 0, len(batch))
-	var from acknowledger
-	for i := range batch {
-		d := &batch[i]
-		if d.packet == 0 {
-			continue
+// acknowledge answers in the order of arrival, each run of messages of one connection at once.
+func acknowledge(batch []delivery) {
+	batch = slices.DeleteFunc(batch, func(d delivery) bool { return d.packet == 0 })
+	for len(batch) > 0 {
+		n := 1
+		for n < len(batch) && batch[n].from == batch[0].from {
+			n++
 		}
-		if d.from != from && len(packets) > 0 {
-			from.acknowledge(packets)
-			packets = packets[:0]
-		}
-		from = d.from
-		packets = append(packets, d.packet)
-	}
-	if len(packets) > 0 {
-		from.acknowledge(packets)
+		batch[0].from.acknowledge(batch[:n])
+		batch = batch[n:]
 	}
 }
 
