@@ -26,7 +26,7 @@ func ParseFeatures(values []string) Features {
 	var features Features
 	for _, value := range values {
 		for name := range strings.SplitSeq(value, ",") {
-			name = strings.TrimSpace(name)
+			name = trimBlanks(name)
 			if validToken(strings.ReplaceAll(name, ":", "")) && !features.Has(name) {
 				features = append(features, name)
 			}

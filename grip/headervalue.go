@@ -9,7 +9,11 @@ import (
 
 // validHeaderValue reports whether s can stand in a header without ending it
 // or losing anything: UTF-8 without control characters and edge blanks.
-func validHeaderValue(s string) bool { return validQuotable(s) && s == strings.Trim(s, " \t") }
+func validHeaderValue(s string) bool { return validQuotable(s) && s == trimBlanks(s) }
+
+// trimBlanks removes what HTTP takes for blanks around a value (RFC 9110
+// section 5.6.3), unlike strings.TrimSpace, which knows more of them.
+func trimBlanks(s string) string { return strings.Trim(s, " \t") }
 
 // validQuotable reports whether s can stand within quotes in a header: as
 // validHeaderValue, but blanks at the edges are safe there.

@@ -22,7 +22,7 @@ type Last struct {
 func ParseLast(values []string) ([]Last, error) {
 	var lasts []Last
 	for _, value := range values {
-		if strings.TrimSpace(value) == "" {
+		if trimBlanks(value) == "" {
 			continue
 		}
 		for element := range strings.SplitSeq(value, ",") {
@@ -41,21 +41,21 @@ func ParseLast(values []string) ([]Last, error) {
 
 func parseLast(element string) (Last, error) {
 	name, params, _ := strings.Cut(element, ";")
-	last := Last{Channel: strings.TrimSpace(name)}
+	last := Last{Channel: trimBlanks(name)}
 	if !validListText(last.Channel) {
 		return Last{}, fmt.Errorf("bad channel %.100q", last.Channel)
 	}
 	given := false
 	for param := range strings.SplitSeq(params, ";") {
 		key, value, _ := strings.Cut(param, "=")
-		if !strings.EqualFold(strings.TrimSpace(key), "last-id") {
+		if !strings.EqualFold(trimBlanks(key), "last-id") {
 			continue // a parameter of a later proxy
 		}
 		if given {
 			return Last{}, fmt.Errorf("channel %.100q: last-id is given twice", last.Channel)
 		}
 		given = true
-		last.ID = strings.TrimSpace(value)
+		last.ID = trimBlanks(value)
 	}
 	if !given || !validListText(last.ID) {
 		return Last{}, fmt.Errorf("channel %.100q: no last-id", last.Channel)

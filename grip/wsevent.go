@@ -64,8 +64,11 @@ func decodeWSEvent(b []byte) (event WSEvent, rest []byte, err error) {
 	if event.Type = wsEventType(name); event.Type == "" {
 		return WSEvent{}, nil, fmt.Errorf("unknown type %q", name)
 	}
-	if !hasContent {
+	switch {
+	case !hasContent:
 		return event, rest, nil
+	case !mayHaveContent(event.Type):
+		return WSEvent{}, nil, fmt.Errorf("%s has no content", event.Type)
 	}
 	n, err := parseWSLength(length)
 	if err != nil {
@@ -100,6 +103,10 @@ func wsEventType(name []byte) string {
 		return EventDisconnect
 	}
 	return ""
+}
+
+func mayHaveContent(eventType string) bool {
+	return eventType != EventOpen && eventType != EventDisconnect
 }
 
 // parseWSLength reads hexadecimal digits and nothing else: no sign, no prefix.
@@ -143,7 +150,7 @@ func AppendWSEvent(dst []byte, e WSEvent) ([]byte, error) {
 	switch {
 	case wsEventType([]byte(e.Type)) == "":
 		return dst, fmt.Errorf("unknown type %q", e.Type)
-	case hasContent && (e.Type == EventOpen || e.Type == EventDisconnect):
+	case hasContent && !mayHaveContent(e.Type):
 		return dst, fmt.Errorf("%s has no content", e.Type)
 	case len(e.Content) >= 1<<(4*maxWSLengthDigits):
 		return dst, fmt.Errorf("content of %d bytes is too long", len(e.Content))

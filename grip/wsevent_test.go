@@ -76,6 +76,7 @@ func TestDecodeWSEventsRefuses(t *testing.T) {
 		"length with underscore":   "TEXT 0_5\r\nhello\r\n",
 		"overflowing length":       "TEXT ffffffffffffffff\r\nhello\r\n",
 		"length as long as an int": "TEXT 7fffffff\r\nhello\r\n",
+		"OPEN with content":        "OPEN 1\r\nx\r\n",
 		"good events, then bad":    "OPEN\r\nTEXT 5\r\nhello\r\nTEXT",
 	} {
 		if events, err := DecodeWSEvents([]byte(body)); err == nil || events != nil {
