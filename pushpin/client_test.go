@@ -1,0 +1,569 @@
+package pushpin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/grip"
+	"github.com/griphub/griphub/pushpin"
+)
+
+func run(channel string, from, to int) []channels.Event {
+	var events []channels.Event
+	for i := from; i <= to; i++ {
+		events = append(events, event(channel, i))
+	}
+	return events
+}
+
+func idsOf(channel string, from, to int) []string {
+	var ids []string
+	for i := from; i <= to; i++ {
+		ids = append(ids, channel+":"+strconv.Itoa(i))
+	}
+	return ids
+}
+
+func wantIDs(t *testing.T, port *controlPort, want ...string) {
+	t.Helper()
+	waitFor(t, fmt.Sprintf("%d items", len(want)), func() bool { return len(port.ids()) >= len(want) })
+	if got := port.ids(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestAnItemLeavesAtOnceAndWhatComesMeanwhileLeavesTogether(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	port := newControlPort(t, func(_ http.ResponseWriter, p posted) {
+		if p.n == 1 {
+			<-release
+		}
+	})
+	c := startClient(t, pushpin.Options{}, port.proxy())
+	c.Send(run("a", 1, 1))
+	waitFor(t, "the first request", func() bool { return len(port.requests()) == 1 })
+	for i := 2; i <= 30; i++ {
+		c.Send(run("a", i, i))
+	}
+	close(release)
+	if err := flush(t, c); err != nil {
+		t.Fatal(err)
+	}
+	wantIDs(t, port, idsOf("a", 1, 30)...)
+	if n := len(port.requests()); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+}
+
+func TestBatchesAreBounded(t *testing.T) {
+	t.Parallel()
+	const limit = 20_000
+	port := newControlPort(t, nil)
+	c, stop := newClient(t, pushpin.Options{BodyLimit: limit}, port.proxy())
+	stop2 := stop
+	defer stop2()
+	var events []channels.Event
+	events = append(events, run("one", 1, 120)...)
+	for i := 1; i <= 250; i++ {
+		events = append(events, event("many"+strconv.Itoa(i), 1))
+	}
+	for i := 1; i <= 20; i++ {
+		events = append(events, sizedEvent("large"+strconv.Itoa(i), 1, 6000))
+	}
+	c.Send(events)
+	if err := flush(t, c); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(port.ids()); n != len(events) {
+		t.Errorf("%d items, want %d", n, len(events))
+	}
+	for _, p := range port.requests() {
+		perChannel := make(map[string]int)
+		for _, i := range p.items {
+			if perChannel[i.Channel]++; perChannel[i.Channel] > 50 {
+				t.Fatalf("more than 50 items of %s", i.Channel)
+			}
+		}
+		if len(p.items) > 100 || p.size > limit {
+			t.Errorf("%d items, %d bytes", len(p.items), p.size)
+		}
+	}
+	if n := len(port.requests()); n > 3+4+8 {
+		t.Errorf("%d requests are more than needed", n)
+	}
+}
+
+func TestOrderIsKeptWhateverHappens(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(1, 2))
+	port := newControlPort(t, func(w http.ResponseWriter, _ posted) {
+		mu.Lock()
+		fate := random.IntN(10)
+		mu.Unlock()
+		switch fate {
+		case 0:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 1:
+			panic(http.ErrAbortHandler) // after it was read: nobody knows whether it was taken
+		case 2:
+			time.Sleep(time.Millisecond)
+		}
+	})
+	port.server.Config.ErrorLog = nil
+	c := startClient(t, pushpin.Options{}, port.proxy())
+	const senders, each = 5, 300
+	var wg sync.WaitGroup
+	for s := range senders {
+		wg.Go(func() {
+			for i := 1; i <= each; i++ {
+				c.Send(run("c"+strconv.Itoa(s), i, i))
+			}
+		})
+	}
+	wg.Wait()
+	if err := flush(t, c); err != nil {
+		t.Fatal(err)
+	}
+	next := make(map[string]int)
+	for _, id := range port.ids() {
+		channel, number, _ := strings.Cut(id, ":")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			t.Fatalf("%s: nothing was lost, so nothing is to be repaired", id)
+		}
+		if n != next[channel]+1 {
+			t.Fatalf("%s after %s:%d", id, channel, next[channel])
+		}
+		next[channel] = n
+	}
+	for s := range senders {
+		if channel := "c" + strconv.Itoa(s); next[channel] != each {
+			t.Errorf("%s ended with %d", channel, next[channel])
+		}
+	}
+}
+
+func TestAProxyThatHangsDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	hang := make(chan struct{})
+	defer close(hang)
+	bad := newControlPort(t, func(http.ResponseWriter, posted) { <-hang })
+	good := newControlPort(t, nil)
+	c, stop := newClient(t, pushpin.Options{RequestTimeout: time.Minute}, bad.proxy(), good.proxy())
+	defer stop()
+	for i := 1; i <= 10; i++ {
+		c.Send(run("a", i, i))
+		wantIDs(t, good, idsOf("a", 1, i)...)
+	}
+	if n := len(bad.requests()); n != 1 {
+		t.Errorf("%d requests to the proxy that hangs, want 1", n)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	var failed *pushpin.FlushError
+	if err := c.Flush(ctx); !errors.As(err, &failed) || len(failed.Proxies) != 1 || failed.Proxies[0].Proxy != bad.server.URL {
+		t.Errorf("Flush: %v, want the bad proxy's failure", err)
+	} else if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Flush: %v, want a timeout inside", err)
+	}
+}
+
+func TestNothingIsLostWhileAProxyFails(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{500, 503, 429} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			t.Parallel()
+			port := newControlPort(t, status(code))
+			var log logbook
+			c := startClient(t, pushpin.Options{Logger: log.logger()}, port.proxy())
+			for i := 1; i <= 200; i++ {
+				c.Send(run("a", i, i))
+			}
+			waitFor(t, "the proxy to be down", func() bool { return c.Status()[0].State == pushpin.StateDown })
+			waitFor(t, "more tries", func() bool { return len(port.requests()) > 5 })
+			port.become(nil)
+			if err := flush(t, c); err != nil {
+				t.Fatal(err)
+			}
+			wantIDs(t, port, idsOf("a", 1, 200)...)
+			if log.count("does not take items") != 1 || log.count("takes items again") != 1 {
+				t.Errorf("want each change logged once:\n%s", &log)
+			}
+			s := c.Status()[0]
+			if s.State != pushpin.StateUp || s.Err != nil || s.Sent != 200 || s.Dropped != 0 || s.QueuedItems != 0 || s.QueuedBytes != 0 {
+				t.Errorf("status %+v", s)
+			}
+		})
+	}
+}
+
+func TestAFullQueueDropsTheOldestAndViewersAreTold(t *testing.T) {
+	t.Parallel()
+	port := newControlPort(t, status(503))
+	var log logbook
+	c := startClient(t, pushpin.Options{QueueBytes: 10_000, Logger: log.logger()}, port.proxy())
+	c.Send([]channels.Event{sizedEvent("old", 1, 4000), sizedEvent("old", 2, 4000)})
+	c.Send([]channels.Event{sizedEvent("new", 1, 4000), sizedEvent("new", 2, 4000)})
+	c.Send([]channels.Event{event("newest", 1)})
+	if s := c.Status()[0]; s.Dropped != 2 || s.QueuedItems != 3 || s.QueuedBytes > 10_000 {
+		t.Errorf("status %+v", s)
+	}
+	port.become(nil)
+	// First what there is, and then the hint: viewers read the log once.
+	wantIDs(t, port, "new:1", "new:2", "newest:1", "old:hint")
+	c.Send(run("old", 3, 3))
+	wantIDs(t, port, "new:1", "new:2", "newest:1", "old:hint", "old:3")
+	if log.count("dropping the oldest") != 1 {
+		t.Errorf("want one line about dropping:\n%s", &log)
+	}
+	var failed *pushpin.FlushError
+	if err := flush(t, c); !errors.As(err, &failed) {
+		t.Errorf("Flush: %v, want a failure", err)
+	}
+	if err := flush(t, c); err != nil {
+		t.Errorf("Flush, told before: %v", err)
+	}
+}
+
+func TestLossOnManyChannelsIsRepairedByRecover(t *testing.T) {
+	t.Parallel()
+	const lost = 400
+	loseMany := func(t *testing.T, port *controlPort) *pushpin.Client {
+		c := startClient(t, pushpin.Options{QueueBytes: 1000}, port.proxy())
+		for i := range lost {
+			c.Send([]channels.Event{sizedEvent("c"+strconv.Itoa(i), 1, 900)})
+		}
+		return c
+	}
+	recovers := func(port *controlPort) int {
+		n := 0
+		for _, p := range port.requests() {
+			if p.path == "/recover" {
+				n++
+				if p.size != 0 || p.Header.Get("Content-Length") != "0" {
+					t.Errorf("recover with %d bytes and Content-Length %q", p.size, p.Header.Get("Content-Length"))
+				}
+			}
+		}
+		return n
+	}
+	t.Run("Pushpin", func(t *testing.T) {
+		t.Parallel()
+		port := newControlPort(t, status(503))
+		c := loseMany(t, port)
+		port.become(nil)
+		waitFor(t, "a repair", func() bool { return c.Status()[0].Repairs == 1 })
+		c.Send(run("a", 1, 1))
+		if flush(t, c); recovers(port) != 1 {
+			t.Errorf("%d recovers, want 1", recovers(port))
+		}
+	})
+	t.Run("a proxy that cannot recover", func(t *testing.T) {
+		t.Parallel()
+		port := newControlPort(t, status(503))
+		c := loseMany(t, port)
+		port.become(func(w http.ResponseWriter, p posted) {
+			if p.path == "/recover" {
+				w.WriteHeader(http.StatusNotFound)
+			}
+		})
+		waitFor(t, "a repair", func() bool { return c.Status()[0].Repairs == 1 })
+		hints := 0
+		for _, id := range port.ids() {
+			if strings.HasSuffix(id, ":hint") {
+				hints++
+			}
+		}
+		if hints != 256 || recovers(port) != 1 {
+			t.Errorf("%d hints and %d recovers", hints, recovers(port))
+		}
+	})
+}
+
+func TestOneBadItemSpoilsOnlyItself(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	port := newControlPort(t, func(w http.ResponseWriter, p posted) {
+		if p.n == 1 {
+			<-release
+		}
+		for _, i := range p.items {
+			if i.ID == "37" && i.Channel == "bad" {
+				http.Error(w, "Invalid format: no", http.StatusBadRequest)
+				return
+			}
+		}
+	})
+	var log logbook
+	c := startClient(t, pushpin.Options{Logger: log.logger()}, port.proxy())
+	c.Send(run("a", 1, 1))
+	c.Send(run("a", 2, 40))
+	c.Send(run("bad", 36, 38))
+	c.Send(run("b", 1, 200))
+	close(release)
+	var failed *pushpin.FlushError
+	if err := flush(t, c); !errors.As(err, &failed) {
+		t.Errorf("Flush: %v, want a failure", err)
+	}
+	want := slices.Concat(idsOf("a", 1, 40), []string{"bad:36", "bad:hint", "bad:38"}, idsOf("b", 1, 200))
+	wantIDs(t, port, want...)
+	if s := c.Status()[0]; s.Rejected != 1 || s.Dropped != 0 || s.Sent != 242 || s.State != pushpin.StateUp {
+		t.Errorf("status %+v", s)
+	}
+	if log.count("refuses an item") != 1 || log.count("Invalid format: no") != 1 || log.count("id=37") != 1 {
+		t.Errorf("want the bad item logged once:\n%s", &log)
+	}
+	if n := len(port.requests()); n > 25 {
+		t.Errorf("%d requests to find one bad item", n)
+	}
+}
+
+func TestAnItemThatNoProxyWouldTakeIsLeftOut(t *testing.T) {
+	t.Parallel()
+	port := newControlPort(t, nil)
+	var log logbook
+	c := startClient(t, pushpin.Options{BodyLimit: 1000, Logger: log.logger()}, port.proxy())
+	c.SendItems([]grip.Item{
+		{Channel: "a", ID: "1", HTTPStream: &grip.HTTPStream{}},
+		{Channel: "a", ID: "2"},
+		{Channel: "a", ID: "3", HTTPStream: &grip.HTTPStream{Content: make([]byte, 1000)}},
+		{Channel: "a", ID: "4", HTTPStream: &grip.HTTPStream{}},
+	})
+	if err := flush(t, c); err != nil {
+		t.Error(err)
+	}
+	wantIDs(t, port, "a:1", "a:4")
+	if log.count("cannot publish") != 2 {
+		t.Errorf("want two items logged:\n%s", &log)
+	}
+}
+
+func TestAWrongKeyIsToldOnceAndTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{401, 403, 404, 302} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			t.Parallel()
+			port := newControlPort(t, func(w http.ResponseWriter, _ posted) {
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(code)
+			})
+			var log logbook
+			c := startClient(t, pushpin.Options{Logger: log.logger()}, port.proxy())
+			c.Send(run("a", 1, 3))
+			waitFor(t, "tries", func() bool { return len(port.requests()) > 3 })
+			if err := c.Ready(context.Background()); err == nil || !strings.Contains(err.Error(), "GRIP URL") {
+				t.Errorf("Ready: %v, want advice", err)
+			}
+			port.become(nil)
+			if err := flush(t, c); err != nil {
+				t.Error(err)
+			}
+			wantIDs(t, port, "a:1", "a:2", "a:3")
+			for _, p := range port.requests() {
+				if p.path != "/publish/" || p.Method != http.MethodPost {
+					t.Errorf("a redirect was followed: %s %s", p.Method, p.path)
+				}
+			}
+			if log.count("does not take items") != 1 {
+				t.Errorf("want one line:\n%s", &log)
+			}
+		})
+	}
+}
+
+func TestARequestThatHangsIsGivenUpAndRepeated(t *testing.T) {
+	t.Parallel()
+	hang := make(chan struct{})
+	defer close(hang)
+	port := newControlPort(t, func(_ http.ResponseWriter, p posted) {
+		if p.n == 1 {
+			<-hang
+		}
+	})
+	c, stop := newClient(t, pushpin.Options{RequestTimeout: 20 * time.Millisecond}, port.proxy())
+	defer stop()
+	c.Send(run("a", 1, 2))
+	if err := flush(t, c); err != nil {
+		t.Error(err)
+	}
+	if s := c.Status()[0]; s.Sent != 2 || s.Failures != 1 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestAnAnswerWithoutEndIsCutOff(t *testing.T) {
+	t.Parallel()
+	port := newControlPort(t, func(w http.ResponseWriter, p posted) {
+		for {
+			if _, err := w.Write(make([]byte, 4096)); err != nil {
+				return
+			}
+		}
+	})
+	c := startClient(t, pushpin.Options{}, port.proxy())
+	c.Send(run("a", 1, 2))
+	if err := flush(t, c); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhereNobodyListensItemsAreGivenUpAtOnce(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	c := startClient(t, pushpin.Options{}, parseProxy(t, "http://"+address+"?iss=pushpin&key=secret"))
+	c.Send(run("a", 1, 5))
+	var failed *pushpin.FlushError
+	err := flush(t, c)
+	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "connection refused") {
+		t.Fatalf("Flush: %v, want a refused connection", err)
+	}
+	if strings.Contains(err.Error(), "secret") {
+		t.Errorf("a secret is told: %v", err)
+	}
+
+	// Whoever watches on a proxy that only seemed to be gone has missed something.
+	port := &controlPort{t: t}
+	server := http.Server{Addr: address, Handler: port}
+	listening := make(chan error)
+	go func() { listening <- server.ListenAndServe() }()
+	defer func() {
+		server.Close()
+		<-listening
+	}()
+	wantIDs(t, port, "a:hint")
+	c.Send(run("a", 6, 6))
+	wantIDs(t, port, "a:hint", "a:6")
+}
+
+func TestRunSendsWhatIsQueuedBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	started := make(chan struct{}, 1)
+	port := newControlPort(t, func(http.ResponseWriter, posted) {
+		select {
+		case started <- struct{}{}:
+		default:
+		}
+		time.Sleep(10 * time.Millisecond)
+	})
+	c, stop := newClient(t, pushpin.Options{DrainTimeout: patience}, port.proxy())
+	c.Send(run("a", 1, 1))
+	<-started
+	c.Send(run("a", 2, 200))
+	stop()
+	wantIDs(t, port, idsOf("a", 1, 200)...)
+
+	c.Send(run("a", 201, 201))
+	if s := c.Status()[0]; s.Dropped != 1 || s.QueuedItems != 0 {
+		t.Errorf("after Run: %+v", s)
+	}
+}
+
+func TestRunEndsInTimeWhereAProxyHangs(t *testing.T) {
+	t.Parallel()
+	hang := make(chan struct{})
+	defer close(hang)
+	port := newControlPort(t, func(http.ResponseWriter, posted) { <-hang })
+	var log logbook
+	c, stop := newClient(t, pushpin.Options{DrainTimeout: 20 * time.Millisecond, Logger: log.logger()}, port.proxy())
+	c.Send(run("a", 1, 3))
+	waitFor(t, "the request", func() bool { return len(port.requests()) == 1 })
+	stop()
+	if s := c.Status()[0]; s.Dropped != 3 || s.State == pushpin.StateDown {
+		t.Errorf("status %+v", s)
+	}
+	if log.count("items=3") != 1 {
+		t.Errorf("want a line about three items:\n%s", &log)
+	}
+}
+
+func TestReadyWhenOneProxyAnswers(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	good := newControlPort(t, nil)
+	gone := parseProxy(t, "http://"+freeAddress(t))
+	if err := startClient(t, pushpin.Options{}, gone, good.proxy()).Ready(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := startClient(t, pushpin.Options{}, gone).Ready(ctx); err == nil {
+		t.Error("ready without any proxy that answers")
+	}
+	if err := startClient(t, pushpin.Options{}).Ready(ctx); err != nil {
+		t.Errorf("without proxies: %v", err)
+	}
+}
+
+func TestRequestsAreAuthorised(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 1)
+	port := newControlPort(t, func(_ http.ResponseWriter, p posted) { got <- p.Header.Get("Authorization") })
+	c := startClient(t, pushpin.Options{}, parseProxy(t, port.server.URL+"?key=token"))
+	c.Send(run("a", 1, 1))
+	if a := <-got; a != "Bearer token" {
+		t.Errorf("Authorization: %q", a)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	port := newControlPort(t, nil)
+	registry := prometheus.NewRegistry()
+	// The same control port twice must not make metrics that contradict each other.
+	c := startClient(t, pushpin.Options{Registerer: registry}, port.proxy(), port.proxy())
+	c.Send(run("a", 1, 7))
+	if err := flush(t, c); err != nil {
+		t.Fatal(err)
+	}
+	got := gather(t, registry)
+	for series, want := range map[string]float64{
+		"griphub_publish_items_total sent URL":       7,
+		"griphub_publish_items_total sent URL#2":     7,
+		"griphub_publish_items_total dropped URL":    0,
+		"griphub_publish_items_total rejected URL":   0,
+		"griphub_publish_request_failures_total URL": 0,
+		"griphub_publish_repairs_total URL":          0,
+		"griphub_publish_queued_items URL":           0,
+		"griphub_publish_queued_bytes URL":           0,
+		"griphub_publish_proxy_up URL":               1,
+		"griphub_publish_proxy_up URL#2":             1,
+	} {
+		name := strings.Replace(series, "URL", port.server.URL, 1)
+		if value, ok := got[name]; !ok || value != want {
+			t.Errorf("%s is %v, want %v", name, value, want)
+		}
+	}
+}
+
+// gather returns the value of every series, by its name and the values of its labels.
+func gather(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return values
+}

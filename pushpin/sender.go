@@ -1,0 +1,339 @@
+package pushpin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// pacing is when a sender asks again.
+type pacing struct {
+	first   time.Duration // after one failure; doubled with each further one,
+	last    time.Duration // up to this,
+	refused time.Duration // or this, where nobody listens: that costs nothing to ask
+	misled  time.Duration // where nothing will change by itself
+	idle    time.Duration // where nothing was to be sent
+}
+
+func defaultPacing() pacing {
+	return pacing{
+		first:   100 * time.Millisecond,
+		last:    10 * time.Second,
+		refused: time.Second,
+		misled:  30 * time.Second,
+		idle:    15 * time.Second,
+	}
+}
+
+// failuresBeforeDown keeps one connection that breaks from being called an outage.
+const failuresBeforeDown = 2
+
+// A sender brings messages to one proxy.
+type sender struct {
+	name      string
+	port      port
+	log       *slog.Logger
+	bodyLimit int
+	pacing    pacing
+	wake      chan struct{} // has a token when there may be something to do
+	answered  chan struct{} // closed after the first request
+
+	// Of run's goroutine alone.
+	most      int // messages in the next batch
+	failures  int // in a row
+	noRecover bool
+
+	mu      sync.Mutex
+	queue   queue
+	lost    losses
+	stopped bool
+	report  Status   // without the parts that queue knows
+	missed  uint64   // the number after the last message that was not taken
+	flushed uint64   // the number up to which Flush has reported
+	waiters []waiter // for the queue to get on
+}
+
+type waiter struct {
+	end  uint64
+	done chan struct{}
+}
+
+func newSender(name string, port port, log *slog.Logger, bodyLimit, queueBytes int) *sender {
+	return &sender{
+		name:      name,
+		port:      port,
+		log:       log.With("proxy", name),
+		bodyLimit: bodyLimit,
+		pacing:    defaultPacing(),
+		wake:      make(chan struct{}, 1),
+		answered:  make(chan struct{}),
+		most:      batchItems,
+		queue:     queue{limit: queueBytes},
+		report:    Status{Proxy: name, Since: time.Now()},
+	}
+}
+
+// give queues messages. It does not block.
+func (s *sender) give(messages []message) {
+	s.mu.Lock()
+	first := s.lost.empty()
+	dropped := s.queue.push(messages)
+	if s.stopped {
+		dropped = s.queue.pop(s.queue.end())
+	}
+	s.drop(dropped)
+	first = first && len(dropped) > 0 && !s.stopped
+	s.mu.Unlock()
+	if first {
+		s.log.Warn("dropping the oldest items: the proxy does not keep up or is away")
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// drop notes messages that were taken out of the queue because the proxy is away or too slow.
+func (s *sender) drop(messages []message) {
+	s.report.Dropped += uint64(len(messages))
+	s.miss(messages, s.queue.end())
+}
+
+// miss notes messages that were taken out of the queue and will not be sent. Viewers are to be
+// told once the proxy has taken what is numbered below due: asked before, they would read
+// more from the log than the proxy has, and take the rest for another gap.
+func (s *sender) miss(messages []message, due uint64) {
+	if len(messages) == 0 {
+		return
+	}
+	s.missed = s.queue.first
+	for _, m := range messages {
+		s.lost.add(m.channel)
+	}
+	s.lost.due = due
+	s.release()
+}
+
+// release lets those go on who wait for messages that are now out of the queue.
+func (s *sender) release() {
+	s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool {
+		if w.end > s.queue.first {
+			return false
+		}
+		close(w.done)
+		return true
+	})
+}
+
+// run sends until ctx has ended and nothing is queued, or draining ends.
+func (s *sender) run(ctx, draining context.Context) {
+	defer s.stop()
+	for asked := false; ; asked = true {
+		queued, lost := s.due()
+		if !queued && ctx.Err() != nil {
+			return
+		}
+		// The first request tells whether the proxy is there.
+		if asked && !queued && !lost && !s.idle(ctx) {
+			continue
+		}
+		pause := s.exchange(draining)
+		if !asked {
+			close(s.answered)
+		}
+		if draining.Err() != nil {
+			return
+		}
+		if pause > 0 && !sleep(ctx, pause) {
+			sleep(draining, min(pause, s.pacing.first))
+		}
+	}
+}
+
+// due tells whether there are messages to send, and viewers to be told of a loss.
+func (s *sender) due() (queued, lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue.messages) > 0, !s.lost.empty()
+}
+
+// idle waits until something is given, and tells if instead it is time to see if the proxy is still there.
+func (s *sender) idle(ctx context.Context) bool {
+	t := time.NewTimer(s.pacing.idle)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-s.wake:
+	case <-t.C:
+		return true
+	}
+	return false
+}
+
+// exchange makes one request, and a repair if one is due, and tells how long to wait before the next.
+func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
+	s.mu.Lock()
+	waiting := s.queue.messages
+	n := batchOf(waiting, s.most, s.bodyLimit)
+	batch, end, newest := waiting[:n:n], s.queue.first+uint64(n), s.queue.end()
+	s.mu.Unlock()
+
+	err := s.port.publish(ctx, body(batch))
+	switch judge(err) {
+	case taken:
+		s.took(end)
+	case bad:
+		if n > 1 {
+			// Find the bad one by halves; what was given first still goes first.
+			s.most = n / 2
+			return 0
+		}
+		s.reject(end, err)
+	case later:
+		return s.fail(ctx, err, s.pacing.last)
+	case misled:
+		s.failures = failuresBeforeDown
+		s.fail(ctx, err, 0)
+		return s.pacing.misled
+	case nobody:
+		// Viewers that come when the proxy is back will find these in the log.
+		s.giveUp(newest)
+		return s.fail(ctx, err, s.pacing.refused)
+	}
+	if err := s.repair(ctx); err != nil {
+		return s.fail(ctx, err, s.pacing.last)
+	}
+	return 0
+}
+
+// took notes that the proxy has taken the messages with numbers below end.
+func (s *sender) took(end uint64) {
+	s.most = min(2*s.most, batchItems)
+	s.mu.Lock()
+	s.report.Requests++
+	s.report.Sent += uint64(len(s.queue.pop(end)))
+	s.release()
+	s.mu.Unlock()
+	s.up()
+}
+
+// up notes that the proxy has answered.
+func (s *sender) up() {
+	s.failures = 0
+	s.mu.Lock()
+	before, since := s.report.State, s.report.Since
+	s.report.Err = nil
+	if before != StateUp {
+		s.report.State, s.report.Since = StateUp, time.Now()
+	}
+	s.mu.Unlock()
+	if before == StateDown {
+		s.log.Info("the proxy takes items again", "after", time.Since(since).Round(time.Millisecond))
+	}
+}
+
+// fail notes a failed request and tells how long to wait.
+func (s *sender) fail(ctx context.Context, err error, most time.Duration) time.Duration {
+	if ctx.Err() != nil {
+		// We hung up, not the proxy.
+		return 0
+	}
+	s.failures++
+	s.mu.Lock()
+	s.report.Requests++
+	s.report.Failures++
+	s.report.Err = err
+	down := s.failures >= failuresBeforeDown && s.report.State != StateDown
+	if down {
+		s.report.State, s.report.Since = StateDown, time.Now()
+	}
+	s.mu.Unlock()
+	if down {
+		s.log.Warn("the proxy does not take items", "err", err)
+	}
+	pause := min(s.pacing.first<<min(s.failures-1, 20), most)
+	// Not all hubs of a proxy that comes back shall ask at the same time.
+	return pause - time.Duration(rand.Int64N(int64(pause)/4+1))
+}
+
+// reject takes out the one message below end, which the proxy will never take.
+func (s *sender) reject(end uint64, err error) {
+	s.most = batchItems
+	s.mu.Lock()
+	s.report.Requests++
+	s.report.Failures++
+	out := s.queue.pop(end)
+	s.report.Rejected += uint64(len(out))
+	s.miss(out, end)
+	s.mu.Unlock()
+	s.up()
+	for _, m := range out {
+		s.log.Error("the proxy refuses an item", "channel", m.channel, "id", m.id, "err", err)
+	}
+}
+
+// giveUp takes out the messages with numbers below end.
+func (s *sender) giveUp(end uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(s.queue.pop(end))
+}
+
+// stop gives up what is left.
+func (s *sender) stop() {
+	s.mu.Lock()
+	s.stopped = true
+	left := s.queue.pop(s.queue.end())
+	s.drop(left)
+	s.mu.Unlock()
+	if len(left) > 0 {
+		s.log.Warn("stopped before all items were sent", "items", len(left))
+	}
+	s.port.close()
+}
+
+var errMissed = errors.New("not all items were taken")
+
+// flush waits until all that was given before is out of the queue, and tells whether something was missed
+// since the flush before.
+func (s *sender) flush(ctx context.Context) error {
+	s.mu.Lock()
+	w := waiter{s.queue.end(), make(chan struct{})}
+	s.waiters = append(s.waiters, w)
+	s.release()
+	s.mu.Unlock()
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue.first < w.end {
+		if s.report.Err != nil {
+			return fmt.Errorf("%w: %w", ctx.Err(), s.report.Err)
+		}
+		return ctx.Err()
+	}
+	missed := s.missed > s.flushed
+	s.flushed = max(s.flushed, w.end)
+	switch {
+	case missed && s.report.Err != nil:
+		return fmt.Errorf("%w: %w", errMissed, s.report.Err)
+	case missed:
+		return errMissed
+	}
+	return nil
+}
+
+func (s *sender) status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	report := s.report
+	report.QueuedItems, report.QueuedBytes = len(s.queue.messages), s.queue.bytes
+	return report
+}
