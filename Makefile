@@ -1,0 +1,41 @@
+# griphub. `make` alone says what there is.
+
+GOLANGCI_VERSION := v2.15.0
+FUZZTIME ?= 10s
+LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)
+
+# In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
+export GOFLAGS := $(GOFLAGS)$(shell git rev-parse HEAD >/dev/null 2>&1 || echo ' -buildvcs=false')
+
+.PHONY: help run build test lint fuzz compose-check clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+run: build ## start everything on this machine (ARGS="--fleet 0 …" adds flags of griphub dev)
+	@scripts/install-deps run
+	@exec bin/griphub dev $(ARGS)
+
+build: ## build bin/griphub
+	@go build -trimpath -o bin/griphub ./cmd/griphub
+
+test: ## install what the tests need, then run vet and all tests with the race detector
+	@scripts/install-deps test
+	@scripts/test
+
+lint: $(LINTER) ## run golangci-lint, which also keeps the arrows between the packages
+	@$(LINTER) run ./...
+
+$(LINTER):
+	@echo "Building golangci-lint $(GOLANGCI_VERSION), once"
+	@GOBIN=$(CURDIR)/bin GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv bin/golangci-lint $(LINTER)
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@scripts/fuzz $(FUZZTIME)
+
+compose-check: ## check docker-compose.yml without starting anything
+	@scripts/compose-check
+
+clean: ## remove what was built; the data of make run stays in griphub-data
+	@rm -rf bin coverage.out
