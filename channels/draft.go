@@ -85,14 +85,13 @@ func (d *Draft) validateChannels() error {
 }
 
 func (d *Draft) validateAudience() error {
-	switch d.Scope {
-	case ScopeUser:
-		if d.User == "" {
-			return invalid("user", "the id is empty")
+	if err := d.validateScope(); err != nil {
+		return err
+	}
+	for field, text := range map[string]string{"user": d.User, "device": d.Device.Type, "device_id": d.Device.ID} {
+		if len(text) > MaxNameBytes || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			return invalid(field, "not UTF-8 text of at most %d bytes", MaxNameBytes)
 		}
-	case "", ScopeChannel, ScopeGlobal, ScopeSystem:
-	default:
-		return invalid("scope", "%q is not known", clip(string(d.Scope)))
 	}
 	if len(d.SkipUsers) > MaxSkipUsers {
 		return invalid("skip_users", "more than %d", MaxSkipUsers)
@@ -102,6 +101,37 @@ func (d *Draft) validateAudience() error {
 		if u == "" || len(u) > MaxNameBytes || strings.ContainsAny(u, ",\r\n\x00") || !utf8.ValidString(u) {
 			return invalid("skip_users", "%q is not a user's id", clip(u))
 		}
+	}
+	return nil
+}
+
+// validateScope sees that the channels are those of the scope, so that no event for one user or for the backend
+// stands where others read.
+func (d *Draft) validateScope() error {
+	var only Channel
+	switch d.Scope {
+	case "", ScopeChannel:
+		for _, c := range d.Channels {
+			if c.Internal() {
+				return invalid("channel", "%q: %v", clip(string(c)), ErrInternalChannel)
+			}
+		}
+		return nil
+	case ScopeUser:
+		own, err := User(d.User)
+		if err != nil {
+			return invalid("user", "%v", err)
+		}
+		only = own
+	case ScopeGlobal:
+		only = Public
+	case ScopeSystem:
+		only = System
+	default:
+		return invalid("scope", "%q is not known", clip(string(d.Scope)))
+	}
+	if len(d.Channels) != 1 || d.Channels[0] != only {
+		return invalid("channel", "events of scope %s are on %q alone", d.Scope, only)
 	}
 	return nil
 }

@@ -32,32 +32,39 @@ func ParsePattern(s string) (Pattern, error) {
 // Match tells whether the channel's whole name matches.
 func (p Pattern) Match(c Channel) bool { return p != "" && match(string(p), string(c)) }
 
-// match backtracks over the last wildcard of each kind; with eight wildcards at most and names of 255
-// bytes that stays small.
+// A resumption is where matching goes on after a wildcard has taken one byte more.
+type resumption struct {
+	pattern string // after the wildcard
+	name    string // after what the wildcard has taken
+	set     bool
+}
+
+// match is greedy in the number of tries: after a mismatch only the last "*", and where that may not grow the last "**",
+// takes one byte more. What a wildcard before them takes can be left as small as it was, because the later one can
+// take the rest; so the work is bounded by the square of the name's length.
 func match(pattern, name string) bool {
-	for pattern != "" {
-		if pattern[0] != '*' {
-			if name == "" || name[0] != pattern[0] {
-				return false
-			}
+	var star, deep resumption
+	for {
+		switch {
+		case strings.HasPrefix(pattern, "**"):
+			pattern = pattern[2:]
+			deep, star = resumption{pattern, name, true}, resumption{}
+		case strings.HasPrefix(pattern, "*"):
+			pattern = pattern[1:]
+			star = resumption{pattern, name, true}
+		case pattern == "" && name == "":
+			return true
+		case pattern != "" && name != "" && pattern[0] == name[0]:
 			pattern, name = pattern[1:], name[1:]
-			continue
-		}
-		rest, deep := strings.CutPrefix(pattern, "**")
-		if !deep {
-			rest = pattern[1:]
-		}
-		for i := 0; ; i++ {
-			if rest == "" && deep {
-				return true
-			}
-			if match(rest, name[i:]) {
-				return true
-			}
-			if i == len(name) || !deep && (name[i] == '_' || name[i] == '/') {
-				return false
-			}
+		case star.set && star.name != "" && star.name[0] != '_' && star.name[0] != '/':
+			star.name = star.name[1:]
+			pattern, name = star.pattern, star.name
+		case deep.set && deep.name != "":
+			deep.name = deep.name[1:]
+			star = resumption{}
+			pattern, name = deep.pattern, deep.name
+		default:
+			return false
 		}
 	}
-	return name == ""
 }

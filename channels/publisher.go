@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -58,10 +59,14 @@ func NewPublisher(log Log, rules Rules, sink Sink, now func() time.Time) *Publis
 // ctx's nothing was stored. When ctx ends while the transaction is under way, the outcome is unknown to the
 // caller; a draft's Key makes it safe to try again.
 func (p *Publisher) Publish(ctx context.Context, batch Batch) ([]Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	batch.Drafts = slices.Clone(batch.Drafts)
 	now := p.now()
 	for i := range batch.Drafts {
 		d := &batch.Drafts[i]
-		if err := d.Validate(); err != nil {
+		if err := p.validate(d); err != nil {
 			return nil, &DraftError{Index: i, Err: err}
 		}
 		if d.Scope == "" {
@@ -98,6 +103,21 @@ func (p *Publisher) Publish(ctx context.Context, batch Batch) ([]Event, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+func (p *Publisher) validate(d *Draft) error {
+	if err := d.Validate(); err != nil {
+		return err
+	}
+	if len(d.SkipUsers) == 0 {
+		return nil
+	}
+	for _, c := range d.Channels {
+		if p.rules.For(c).Shared {
+			return invalid("skip_users", "the viewers of %q are all alike (its rule says shared)", clip(string(c)))
+		}
+	}
+	return nil
 }
 
 // A DraftError tells which draft of a batch is wrong.
@@ -202,8 +222,12 @@ func (p *Publisher) append(ctx context.Context, batch Batch) ([]Event, error) {
 		}
 	}
 	for i, place := range places {
+		if events[i].Repeated {
+			all[place] = events[i]
+			continue
+		}
 		e := &all[place]
-		e.ID, e.Repeated = events[i].ID, events[i].Repeated
+		e.ID = events[i].ID
 		for _, position := range events[i].Positions {
 			(*Cursor)(&e.Positions).Set(position.Channel, position.Seq)
 		}

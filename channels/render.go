@@ -18,12 +18,18 @@ func AppendSSE(dst []byte, eventType, id string, data []byte) []byte {
 	return appendData(dst, data)
 }
 
+// appendField leaves out the bytes that would end the field: what they would begin is nobody's to write.
 func appendField(dst []byte, name, value string) []byte {
 	if value == "" {
 		return dst
 	}
 	dst = append(append(dst, name...), ": "...)
-	return append(append(dst, value...), '\n')
+	for i := range len(value) {
+		if b := value[i]; b != '\r' && b != '\n' && b != 0 {
+			dst = append(dst, b)
+		}
+	}
+	return append(dst, '\n')
 }
 
 func appendData(dst, data []byte) []byte {
@@ -85,13 +91,18 @@ func (e *Event) realtimeData() []byte {
 		// Drafts of these scopes hold objects; what an older version stored is shown as it is.
 		return e.Data
 	}
-	name, _ := json.Marshal(e.Type)
-	if _, taken := detail["type"]; taken {
-		detail["type"] = name
-		out, _ := json.Marshal(detail)
-		return out
+	name := appendJSONString(nil, e.Type)
+	if _, taken := detail["type"]; !taken {
+		return appendMember(nil, e.Data, "type", name)
 	}
-	return appendMember(nil, e.Data, "type", name)
+	detail["type"] = name
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false) // escapes could make it longer than a reply may be
+	if err := encoder.Encode(detail); err != nil {
+		return e.Data
+	}
+	return bytes.TrimRight(out.Bytes(), "\n")
 }
 
 // appendMember appends a JSON object with one more member at its end.
@@ -111,9 +122,8 @@ func appendMember(dst, object []byte, key string, value []byte) []byte {
 // with its place in "id" and the place before it in "prev", so that a client can tell whether it missed
 // something. Device events are their envelope; others are {"event","channel","data"}.
 func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
-	start := len(dst)
-	if e.Device != (DeviceRef{}) && len(e.Data) > 1 && e.Data[0] == '{' {
-		dst = append(dst, e.Data[:len(e.Data)-1]...)
+	if members := e.envelope(); len(members) > 0 {
+		dst = append(append(dst, '{'), members...)
 	} else {
 		dst = append(dst, `{"event":`...)
 		dst = appendJSONString(dst, e.Type)
@@ -127,15 +137,21 @@ func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
 		}
 	}
 	if seq := e.Seq(channel); seq > 0 {
-		if dst[len(dst)-1] != '{' || len(dst)-start > 1 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `"id":`...)
+		dst = append(dst, `,"id":`...)
 		dst = appendJSONString(dst, Position{channel, seq}.String())
 		dst = append(dst, `,"prev":`...)
 		dst = appendJSONString(dst, Position{channel, seq - 1}.String())
 	}
 	return append(dst, '}')
+}
+
+// envelope returns the members of a device event's object, nil for other events.
+func (e *Event) envelope() []byte {
+	data := bytes.TrimSpace(e.Data)
+	if e.Device == (DeviceRef{}) || e.Raw || !isObject(data) {
+		return nil
+	}
+	return bytes.TrimSpace(data[1 : len(data)-1])
 }
 
 func appendJSONString(dst []byte, s string) []byte {

@@ -29,6 +29,9 @@ type Rule struct {
 	Unstored bool
 	// Retention is what a stored channel keeps.
 	Retention Retention
+	// Shared tells that the channel's events skip nobody, so that to it all viewers with equal rights are alike:
+	// a request that repairs one viewer's stream serves all of them.
+	Shared bool
 }
 
 // Rules are tried in order; the first that matches wins. Internal channels have rules of their own that no

@@ -2,7 +2,6 @@ package devices
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/griphub/griphub/channels"
@@ -20,7 +19,7 @@ func Broadcast(ref channels.DeviceRef, eventType string, data json.RawMessage, a
 	r := report{ref: ref, at: at, message: &Message{Received: at}}
 	draft, err := r.draft(eventType, data)
 	if err != nil {
-		return channels.Draft{}, fmt.Errorf("device %s/%s: %w", ref.Type, ref.ID, err)
+		return channels.Draft{}, &channels.InvalidError{Field: "data", Reason: err.Error()}
 	}
 	return draft, nil
 }

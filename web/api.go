@@ -14,32 +14,34 @@ import (
 )
 
 func (s *Server) registerAPI(r gin.IRouter) {
-	api := r.Group("/api", s.sameOrigin())
+	api := r.Group("/api", func(c *gin.Context) {
+		if s.guard.Check(c.Request) != nil {
+			crossOrigin().write(c)
+		}
+	})
 	api.POST("/publish", s.handle(s.publish))
 	api.GET("/channels/:channel/events", s.handle(s.history))
 	api.GET("/devices", s.handle(s.listDevices))
 	api.GET("/devices/:type/:id", s.handle(s.showDevice))
 }
 
-// sameOrigin refuses what another site's page makes a signed-in browser send: identities travel in
-// cookies, or, on a developer's machine, with every request.
-func (s *Server) sameOrigin() gin.HandlerFunc {
+// newGuard refuses what another site's page makes a signed-in browser send: identities travel in cookies, or, on a
+// developer's machine, with every request. An origin that may send credentials is as good as our own.
+func newGuard(cors CORS) (*http.CrossOriginProtection, error) {
 	guard := http.NewCrossOriginProtection()
-	for _, origin := range s.opts.CORS.Origins {
-		if s.opts.CORS.Credentials && origin != "*" {
-			// An origin that is allowed to send credentials is as good as our own.
-			if err := guard.AddTrustedOrigin(origin); err != nil {
-				s.log.Warn("cors.origins: not an origin", "origin", origin)
-			}
+	for _, origin := range cors.Origins {
+		if !cors.Credentials || origin == "*" {
+			continue
+		}
+		if err := guard.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("cors: origin %q: %w", origin, err)
 		}
 	}
-	return func(c *gin.Context) {
-		if guard.Check(c.Request) != nil {
-			p := &problem{status: http.StatusForbidden, code: "cross-origin", message: "Another site's page made this request."}
-			c.Data(p.status, problemType, p.body())
-			c.Abort()
-		}
-	}
+	return guard, nil
+}
+
+func crossOrigin() *problem {
+	return &problem{status: http.StatusForbidden, code: "cross-origin", message: "Another site's page made this request."}
 }
 
 // history answers GET /api/channels/{channel}/events: a page of the log, oldest first.
@@ -100,7 +102,7 @@ func afterSeq(text string, channel channels.Channel) (channels.Seq, error) {
 func (s *Server) historyPage(c *gin.Context, page *channels.Page) error {
 	user, err := s.opts.Authenticator.Authenticate(c.Request)
 	if err != nil {
-		return unauthorized(err)
+		return unauthorized()
 	}
 	body, _ := pollBody(page, user)
 	c.Header("Cache-Control", "no-store")
@@ -111,7 +113,7 @@ func (s *Server) historyPage(c *gin.Context, page *channels.Page) error {
 func (s *Server) mayRead(c *gin.Context, chans ...channels.Channel) error {
 	principal, err := s.opts.Authenticator.Authenticate(c.Request)
 	if err != nil {
-		return unauthorized(err)
+		return unauthorized()
 	}
 	return pollProblem(s.authorize(c.Request.Context(), principal, chans))
 }
@@ -133,7 +135,7 @@ func limitOf(c *gin.Context, standard, most int) (int, error) {
 func (s *Server) listDevices(c *gin.Context) error {
 	principal, err := s.opts.Authenticator.Authenticate(c.Request)
 	if err != nil {
-		return unauthorized(err)
+		return unauthorized()
 	}
 	limit, err := limitOf(c, 100, 1000)
 	if err != nil {

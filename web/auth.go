@@ -80,12 +80,19 @@ func (j JWT) principal(claims *Claims) (channels.Principal, error) {
 	if j.Audience != "" {
 		expected.AnyAudience = jwt.Audience{j.Audience}
 	}
-	if err := claims.ValidateWithLeeway(expected, 0); err != nil {
+	if !j.Now().Before(claims.Expiry.Time()) {
+		return none, errors.New("token: has expired")
+	}
+	// The issuer's clock may be a little ahead.
+	if err := claims.ValidateWithLeeway(expected, 5*time.Second); err != nil {
 		return none, fmt.Errorf("token: %w", err)
 	}
 	p := channels.Principal{User: claims.Subject, Admin: claims.Admin, Expires: claims.Expiry.Time()}
 	if p.User == "" {
 		return none, errors.New("token: has no subject")
+	}
+	if p.User == channels.Somebody {
+		return none, errors.New("token: subject: reserved")
 	}
 	if _, err := channels.User(p.User); err != nil {
 		return none, fmt.Errorf("token: subject: %w", err)

@@ -2,6 +2,9 @@ package web
 
 import (
 	"bufio"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +56,9 @@ func (f *DraftForm) Draft(now time.Time) (channels.Draft, error) {
 	if err := f.address(&d, now); err != nil {
 		return channels.Draft{}, err
 	}
-	d.Key = f.ID
+	if f.ID != "" {
+		d.Key = publishKey("app", f.ID)
+	}
 	if len(f.Private) > 0 && string(f.Private) != "null" {
 		d.Private = f.Private
 	}
@@ -67,9 +72,21 @@ func (f *DraftForm) Draft(now time.Time) (channels.Draft, error) {
 	return d, nil
 }
 
+// publishKey makes an idempotency key of a publisher's own, which meets no other publisher's and no device's.
+// Long ones are hashed.
+func publishKey(publisher, key string) string {
+	whole := publisher + "/" + key
+	if len(whole) <= channels.MaxKeyBytes {
+		return whole
+	}
+	sum := sha256.Sum256([]byte(whole))
+	return "sha256/" + hex.EncodeToString(sum[:])
+}
+
 func (f *DraftForm) data() ([]byte, error) {
 	if !f.Raw {
-		if len(f.Data) == 0 {
+		forUsers := f.Global || f.User != nil
+		if len(f.Data) == 0 || forUsers && string(f.Data) == "null" {
 			return []byte("{}"), nil
 		}
 		return f.Data, nil
@@ -91,6 +108,12 @@ func (f *DraftForm) address(d *channels.Draft, now time.Time) error {
 	switch {
 	case f.System:
 		d.Scope, d.Channels = channels.ScopeSystem, []channels.Channel{channels.System}
+		if f.User != nil {
+			var err error
+			if d.User, err = userID(f.User); err != nil {
+				return &channels.InvalidError{Field: "user", Reason: err.Error()}
+			}
+		}
 	case f.Global:
 		d.Scope, d.Channels = channels.ScopeGlobal, []channels.Channel{channels.Public}
 	case f.User != nil:
@@ -254,7 +277,7 @@ func malformed(err error) error {
 	case errors.As(err, &syntax):
 		return &channels.InvalidError{Field: "body", Reason: fmt.Sprintf("not JSON at byte %d: %v", syntax.Offset, syntax)}
 	case errors.As(err, &kind):
-		return &channels.InvalidError{Field: kind.Field, Reason: "want another type than " + kind.Value}
+		return &channels.InvalidError{Field: cmp.Or(kind.Field, "body"), Reason: "want another type than " + kind.Value}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return &channels.InvalidError{Field: "body", Reason: "the JSON is cut off"}
 	case strings.HasPrefix(err.Error(), "json: unknown field "):

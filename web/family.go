@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -24,6 +25,19 @@ type family struct {
 	refusal func(refusal) (status int, contentType string, body []byte)
 }
 
+// families are the three.
+type families struct{ events, device, realtime *family }
+
+// named returns the family of that name, nil where there is none.
+func (fs *families) named(name string) *family {
+	for _, f := range []*family{fs.events, fs.device, fs.realtime} {
+		if f.name == name {
+			return f
+		}
+	}
+	return nil
+}
+
 // A refusal is why a stream is not opened, or ends.
 type refusal struct {
 	status    int
@@ -40,7 +54,9 @@ func ending(r refusal) []byte {
 	if r.condition == errBadLink.condition {
 		return nil
 	}
-	return channels.AppendSSE(nil, "stream-error", "error", r.eventData())
+	// Whether the proxy renders this depends on its version; without a "%" it makes no difference.
+	data := bytes.ReplaceAll(r.eventData(), []byte("%"), []byte(`\u0025`))
+	return channels.AppendSSE(nil, "stream-error", "error", data)
 }
 
 const eventStream = "text/event-stream"
@@ -60,6 +76,9 @@ func eventsFamily(interval time.Duration) *family {
 		keepAlive: []byte("event: keep-alive\ndata:\n\n"),
 		interval:  interval,
 		refusal: func(r refusal) (int, string, []byte) {
+			if r.condition == errEnded.condition {
+				return r.status, "text/plain; charset=utf-8", []byte(r.text + "\n")
+			}
 			return http.StatusOK, eventStream, channels.AppendSSE(nil, "stream-error", "error", r.eventData())
 		},
 	}

@@ -1,23 +1,31 @@
 package web
 
 import (
+	"errors"
 	"net/http"
-	"net/url"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/grip"
 )
 
-// linkLife is how long a next link is good for. Streams renew theirs each time it is followed, which is every
-// stream.recheck; expiries are rounded to a tenth of this, so that viewers with equal rights hold equal
-// links and the proxy fetches them once for all.
-const linkLife = time.Hour
+// A next link is what the proxy follows to go on with a stream: after a gap, after a silence, or through a
+// backlog. It follows it without the viewer's headers, so the link holds a ticket.
+//
+// The ticket stands in the path, because Pushpin takes links that differ only in the query for one request and
+// gives all viewers its answer. And viewers with equal rights hold equal links wherever that is safe, because
+// Pushpin follows ten different links a second, and a viewer who waits for a turn receives nothing.
+const nextPath = "/next/"
 
 const sealNextLink = "next-link"
 
-// A ticket is what a next link carries, because the proxy follows it without the viewer's headers: who
-// the viewer is and what the stream shows.
+// linkLife is how long a next link is good for. Streams renew theirs each time it is followed, which is every
+// stream.recheck; expiries are rounded to a tenth of this, so that links made at about the same time are equal.
+const linkLife = time.Hour
+
+// A ticket is what a next link says: who the viewer is, as far as it matters, and what the stream shows.
 type ticket struct {
 	Family   string             `json:"f"`
 	Channels []channels.Channel `json:"c"`
@@ -25,10 +33,17 @@ type ticket struct {
 	Patterns []channels.Pattern `json:"p,omitempty"`
 	Admin    bool               `json:"a,omitempty"`
 	Expires  int64              `json:"e,omitempty"`
+	// From is where to read on in a backlog; empty where the proxy knows the positions.
+	From string `json:"n,omitempty"`
 }
 
-func newTicket(f *family, chans []channels.Channel, p channels.Principal) ticket {
-	t := ticket{Family: f.name, Channels: chans, User: p.User, Patterns: p.Channels, Admin: p.Admin}
+// newTicket keeps of the principal what the authorizer's decisions depend on.
+func (s *Server) newTicket(st *stream) ticket {
+	p := st.principal
+	if r, ok := s.opts.Authorizer.(channels.Reducer); ok {
+		p = r.Reduce(p, st.channels)
+	}
+	t := ticket{Family: st.family.name, Channels: st.channels, User: p.User, Patterns: p.Channels, Admin: p.Admin}
 	if !p.Expires.IsZero() {
 		t.Expires = p.Expires.Unix()
 	}
@@ -45,27 +60,54 @@ func (t *ticket) principal() channels.Principal {
 
 // nextLink makes the stream's next link. With a cursor it reads on from there; without, from the positions
 // that the proxy reports.
-func (s *Server) nextLink(r *http.Request, t ticket, cursor channels.Cursor) (grip.Link, error) {
+func (s *Server) nextLink(st *stream, cursor channels.Cursor) (grip.Link, error) {
 	const step = linkLife / 10
-	expires := s.now().Add(linkLife + step).Truncate(step)
-	sealed, err := s.sealer.seal(sealNextLink, t, expires)
+	t := s.newTicket(st)
+	t.From = cursor.String()
+	sealed, err := s.sealer.seal(sealNextLink, t, s.now().Add(linkLife+step).Truncate(step))
 	if err != nil {
 		return grip.Link{}, err
 	}
-	q := url.Values{"link": {"next"}, "ticket": {sealed}}
-	if cursor != nil {
-		q.Set("lastEventId", cursor.String())
-	}
-	uri := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: q.Encode()}
-	return grip.Link{URI: uri.String(), Rel: grip.RelNext, Timeout: s.opts.Stream.Recheck}, nil
+	return grip.Link{URI: nextPath + sealed, Rel: grip.RelNext, Timeout: s.opts.Stream.Recheck}, nil
 }
 
-// follow reads the ticket of a next link; ok is false for a request that is none.
-func (s *Server) follow(r *http.Request) (t ticket, ok bool, err error) {
-	q := r.URL.Query()
-	if q.Get("link") != "next" {
-		return t, false, nil
+// errBadLink refuses a next link that is expired or forged.
+var errBadLink = &refusal{status: http.StatusForbidden, condition: "bad-link", text: "The next link is not valid."}
+
+// followLink answers the proxy's request for a next link. Refusals end the stream in band: an HTTP error would be tried
+// again, with the viewer waiting.
+func (s *Server) followLink(c *gin.Context) error {
+	streamHeaders(c.Writer.Header())
+	st, err := s.openTicket(c.Request, param(c.Request, "ticket"))
+	if err == nil {
+		err = s.authorize(c.Request.Context(), st.principal, st.channels)
 	}
-	err = s.sealer.open(sealNextLink, q.Get("ticket"), &t, s.now())
-	return t, true, err
+	var no *refusal
+	if errors.As(err, &no) {
+		c.Data(http.StatusOK, eventStream, ending(*no))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.hold(c, st)
+}
+
+// openTicket reads the stream that a next link goes on with.
+func (s *Server) openTicket(r *http.Request, sealed string) (*stream, error) {
+	var t ticket
+	if s.sealer.open(sealNextLink, sealed, &t, s.now()) != nil {
+		return nil, errBadLink
+	}
+	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, followed: true}
+	if st.family == nil {
+		return nil, errBadLink
+	}
+	var err error
+	if t.From == "" {
+		st.from, err = s.reportedPosition(r)
+	} else {
+		st.from, err = channels.ParseCursor(t.From)
+	}
+	return st, err
 }

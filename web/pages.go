@@ -60,7 +60,7 @@ func (s *Server) dashboard(c *gin.Context, page *template.Template) error {
 	ctx := c.Request.Context()
 	principal, err := s.opts.Authenticator.Authenticate(c.Request)
 	if err != nil {
-		return unauthorized(err)
+		return unauthorized()
 	}
 	types, err := s.deviceTypes(c, principal)
 	if err != nil {

@@ -50,6 +50,13 @@ func (p *problem) body() []byte {
 	return append(body, '\n')
 }
 
+// write answers with the problem, which no intermediary may keep.
+func (p *problem) write(c *gin.Context) {
+	c.Header("Cache-Control", "no-store")
+	c.Data(p.status, problemType, p.body())
+	c.Abort()
+}
+
 // handle turns a handler that returns an error into gin's form. It is the one place where errors become
 // statuses; what the client may not know is logged and answered by a plain 500.
 func (s *Server) handle(h func(*gin.Context) error) gin.HandlerFunc {
@@ -59,13 +66,11 @@ func (s *Server) handle(h func(*gin.Context) error) gin.HandlerFunc {
 			return
 		}
 		if c.Request.Context().Err() != nil {
-			// The proxy or the client has gone; nobody reads an answer.
-			c.Abort()
+			// Most probably nobody reads this; who does must not take it for a success.
+			c.AbortWithStatus(http.StatusServiceUnavailable)
 			return
 		}
-		p := s.problemOf(c, err)
-		c.Data(p.status, problemType, p.body())
-		c.Abort()
+		s.problemOf(c, err).write(c)
 	}
 }
 

@@ -21,11 +21,11 @@ const (
 
 // publish answers POST /api/publish: it stores all events of the body in one transaction, or none.
 func (s *Server) publish(c *gin.Context) error {
-	may, err := s.publisher(c.Request)
+	by, err := s.publisher(c.Request)
 	if err != nil {
 		return err
 	}
-	drafts, err := s.readDrafts(c, may)
+	drafts, err := s.readDrafts(c, by)
 	if err != nil {
 		return publishProblem(err)
 	}
@@ -47,25 +47,24 @@ func (s *Server) publish(c *gin.Context) error {
 	return nil
 }
 
-// publisher tells what the request may publish to: anything with an API key, else what the visitor's patterns
-// match.
-func (s *Server) publisher(r *http.Request) (may func(channels.Channel) bool, err error) {
-	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && s.publishKey(key) {
-		return func(channels.Channel) bool { return true }, nil
+// publisher tells who publishes. An API key may do what an administrator may.
+func (s *Server) publisher(r *http.Request) (channels.Principal, error) {
+	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && s.isPublishKey(key) {
+		return channels.Principal{Admin: true}, nil
 	}
 	principal, err := s.opts.Authenticator.Authenticate(r)
 	if err != nil {
-		return nil, unauthorized(err)
+		return principal, unauthorized()
 	}
 	if !principal.Admin && len(principal.Publish) == 0 || principal.Expired(s.now()) {
-		return nil, &problem{status: http.StatusUnauthorized, code: "unauthorized",
+		return principal, &problem{status: http.StatusUnauthorized, code: "unauthorized",
 			message: "Publishing needs an API key, or a token with publish patterns."}
 	}
-	return principal.MayPublish, nil
+	return principal, nil
 }
 
-// publishKey compares with every key, and digests instead of keys, so that the time taken tells nothing.
-func (s *Server) publishKey(key string) bool {
+// isPublishKey compares with every key, and digests instead of keys, so that the time taken tells nothing.
+func (s *Server) isPublishKey(key string) bool {
 	given := sha256.Sum256([]byte(key))
 	found := 0
 	for _, known := range s.opts.PublishKeys {
@@ -75,7 +74,7 @@ func (s *Server) publishKey(key string) bool {
 	return found == 1
 }
 
-func (s *Server) readDrafts(c *gin.Context, may func(channels.Channel) bool) ([]channels.Draft, error) {
+func (s *Server) readDrafts(c *gin.Context, by channels.Principal) ([]channels.Draft, error) {
 	reader := NewDraftReader(http.MaxBytesReader(c.Writer, c.Request.Body, maxPublishBody), s.now)
 	var drafts []channels.Draft
 	for {
@@ -87,7 +86,7 @@ func (s *Server) readDrafts(c *gin.Context, may func(channels.Channel) bool) ([]
 			return nil, err
 		}
 		for _, channel := range d.Channels {
-			if !may(channel) {
+			if !by.MayPublish(channel) {
 				return nil, &problem{status: http.StatusForbidden, code: "forbidden", at: fmt.Sprintf("[%d].channel", len(drafts)),
 					message: fmt.Sprintf("Publishing to %q is not permitted.", channel)}
 			}
@@ -95,6 +94,10 @@ func (s *Server) readDrafts(c *gin.Context, may func(channels.Channel) bool) ([]
 		if len(drafts) == maxPublishEvents {
 			return nil, &problem{status: http.StatusRequestEntityTooLarge, code: "too-large",
 				message: fmt.Sprintf("More than %d events in one request.", maxPublishEvents)}
+		}
+		if d.Key != "" && !by.Admin {
+			// Nobody can take the keys of another beforehand.
+			d.Key = publishKey("user/"+by.User, d.Key)
 		}
 		drafts = append(drafts, d)
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -49,15 +50,18 @@ type sealed struct {
 // seal returns value as text that is safe in URLs and cookies, valid until expires and only for the
 // purpose. Equal values give equal texts.
 func (s *Sealer) seal(purpose string, value any, expires time.Time) (string, error) {
-	raw, err := json.Marshal(value)
-	if err != nil {
+	// Without HTML escapes, which would make some names six times as long.
+	raw := &bytes.Buffer{}
+	encoder := json.NewEncoder(raw)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
 		return "", fmt.Errorf("seal %s: %w", purpose, err)
 	}
-	body, err := json.Marshal(sealed{Expires: expires.Unix(), Value: raw})
-	if err != nil {
-		return "", fmt.Errorf("seal %s: %w", purpose, err)
-	}
+	body := fmt.Appendf(nil, `{"x":%d,"v":%s}`, expires.Unix(), bytes.TrimSpace(raw.Bytes()))
 	text := base64.RawURLEncoding.EncodeToString(body)
+	if len(text) > maxSealed-64 {
+		return "", fmt.Errorf("seal %s: longer than %d bytes", purpose, maxSealed)
+	}
 	return text + "." + s.mac(s.secrets[0], purpose, text), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -73,7 +74,8 @@ type Server struct {
 	log      *slog.Logger
 	now      func() time.Time
 	sealer   *Sealer
-	families struct{ events, device, realtime *family }
+	families families
+	guard    *http.CrossOriginProtection
 	handler  http.Handler
 }
 
@@ -84,19 +86,25 @@ func NewServer(opts Options) (*Server, error) {
 	s.families.device = deviceFamily(opts.Stream.DeviceKeepAlive)
 	s.families.realtime = realtimeFamily(opts.Stream.RealtimeKeepAlive)
 
+	var err error
+	if s.guard, err = newGuard(opts.CORS); err != nil {
+		return nil, err
+	}
+
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.UseRawPath = true
-	engine.UnescapePathValues = true
+	// Values are unescaped by param: gin would take "+" for a blank.
+	engine.UnescapePathValues = false
 	engine.Use(s.recovered, s.cors)
 	engine.NoRoute(func(c *gin.Context) {
 		p := &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such page."}
-		c.Data(p.status, problemType, p.body())
+		p.write(c)
 	})
 	engine.NoMethod(func(c *gin.Context) {
 		p := &problem{status: http.StatusMethodNotAllowed, code: "method-not-allowed", message: "The method is not allowed here."}
-		c.Data(p.status, problemType, p.body())
+		p.write(c)
 	})
 	s.registerSockets(engine)
 	s.registerPolling(engine)
@@ -153,17 +161,25 @@ func (s *Server) proxied(c *gin.Context) {
 	}
 	p := &problem{status: http.StatusNotImplemented, code: "not-proxied",
 		message: "This request did not come through a GRIP proxy that this service trusts; open streams at the proxy's address."}
-	c.Data(p.status, problemType, p.body())
-	c.Abort()
+	p.write(c)
 }
 
 type paramsKey struct{}
 
 // withParams keeps the path's parameters with the request, so that what reads requests needs no gin.
 func withParams(r *http.Request, params gin.Params) *http.Request {
+	if r.URL.RawPath != "" {
+		// gin has matched the escaped path.
+		for i := range params {
+			if text, err := url.PathUnescape(params[i].Value); err == nil {
+				params[i].Value = text
+			}
+		}
+	}
 	return r.WithContext(context.WithValue(r.Context(), paramsKey{}, params))
 }
 
+// param returns a level of the path, unescaped.
 func param(r *http.Request, name string) string {
 	params, _ := r.Context().Value(paramsKey{}).(gin.Params)
 	return params.ByName(name)

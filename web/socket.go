@@ -58,6 +58,9 @@ func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 	if err != nil {
 		return badRequest("The batch of WebSocket events cannot be read.")
 	}
+	if s.guard.Check(c.Request) != nil {
+		return crossOrigin()
+	}
 	sock := &socket{server: s, request: c.Request}
 	// Channels of sockets do not depend on who asks, so that a wrong request is known before.
 	if sock.channels, err = chans(c.Request, channels.Principal{}); err != nil {
@@ -86,8 +89,10 @@ type socket struct {
 	principal channels.Principal
 	channels  []channels.Channel
 	opened    bool
-	size      int
-	out       []grip.WSEvent
+	// asked is the cursor that a ping brought, nil for none.
+	asked *string
+	size  int
+	out   []grip.WSEvent
 }
 
 func (k *socket) answer(events []grip.WSEvent) error {
@@ -115,7 +120,10 @@ func (k *socket) answer(events []grip.WSEvent) error {
 			return err
 		}
 	}
-	return nil
+	if k.asked == nil {
+		return nil
+	}
+	return k.pong(*k.asked)
 }
 
 // endOf finds the event that ends the connection, after which nothing can be answered.
@@ -131,7 +139,7 @@ func endOf(events []grip.WSEvent) *grip.WSEvent {
 func (k *socket) authorize() error {
 	principal, err := k.server.opts.Authenticator.Authenticate(k.request)
 	if err != nil {
-		return unauthorized(err)
+		return unauthorized()
 	}
 	k.principal = principal
 	return k.server.authorize(k.request.Context(), principal, k.channels)
@@ -200,7 +208,9 @@ func (k *socket) text(content []byte) error {
 		k.send([]byte(`{"event":"pong"}`))
 		return nil
 	}
-	return k.pong(*message.Cursor)
+	// Of several cursors in a batch the last one is the client's place: the log is read once.
+	k.asked = message.Cursor
+	return nil
 }
 
 // pong sends what the client missed after the cursor, and then the pong with the place that it has reached.

@@ -27,24 +27,19 @@ type stream struct {
 	followed bool
 }
 
-// serveStream answers a request for the channels in the family's form: from the next link's ticket where it is
-// one, else from the viewer's own words.
+// serveStream answers a viewer's request for the channels in the family's form.
 func (s *Server) serveStream(c *gin.Context, f *family, chans selector) error {
+	streamHeaders(c.Writer.Header())
 	st, err := s.openStream(c.Request, f, chans)
 	var no *refusal
 	if errors.As(err, &no) {
 		status, contentType, body := f.refusal(*no)
-		if st.followed {
-			status, contentType, body = http.StatusOK, eventStream, ending(*no)
-		}
-		streamHeaders(c.Writer.Header())
 		c.Data(status, contentType, body)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	streamHeaders(c.Writer.Header())
 	if c.Request.Method == http.MethodHead {
 		c.Header("Content-Type", eventStream)
 		c.Status(http.StatusOK)
@@ -58,30 +53,17 @@ func streamHeaders(h http.Header) {
 	h.Set("X-Accel-Buffering", "no")
 }
 
-// errBadLink refuses a next link that is expired, forged or another stream's.
-var errBadLink = &refusal{status: http.StatusForbidden, condition: "bad-link", text: "The next link is not valid."}
-
 // openStream works out who asks for what from where, and refuses what may not be.
-func (s *Server) openStream(r *http.Request, f *family, chans selector) (*stream, error) {
-	st := &stream{family: f}
-	ticket, followed, err := s.follow(r)
-	if st.followed = followed; followed {
-		if err != nil || ticket.Family != f.name {
-			return st, errBadLink
-		}
-		st.channels, st.principal = ticket.Channels, ticket.principal()
-		st.from, err = s.linkedPosition(r)
-	} else {
-		if st.principal, err = s.opts.Authenticator.Authenticate(r); err != nil {
-			return st, unauthorized(err)
-		}
-		if st.channels, err = chans(r, st.principal); err != nil {
-			return st, err
-		}
-		st.from, err = resumePosition(r)
+func (s *Server) openStream(r *http.Request, f *family, chans selector) (st *stream, err error) {
+	st = &stream{family: f}
+	if st.principal, err = s.opts.Authenticator.Authenticate(r); err != nil {
+		return nil, &refusal{http.StatusUnauthorized, "forbidden", "The credentials are not valid.", nil}
 	}
-	if err != nil {
-		return st, err
+	if st.channels, err = chans(r, st.principal); err != nil {
+		return nil, err
+	}
+	if st.from, err = resumePosition(r); err != nil {
+		return nil, err
 	}
 	return st, s.authorize(r.Context(), st.principal, st.channels)
 }
@@ -116,6 +98,9 @@ func (s *Server) authorize(ctx context.Context, p channels.Principal, chans []ch
 	return &refusal{status, "forbidden", "Permission denied to channels: " + strings.Join(names, ", "), denied}
 }
 
+// errEnded has one form in every family.
+var errEnded = &refusal{status: http.StatusBadRequest, condition: "ended", text: "Invalid request: Can't resume session after stream-error."}
+
 // resumePosition reads where a reconnecting viewer stands: the header Last-Event-ID or, where that is empty,
 // the last query value lastEventId that is not.
 func resumePosition(r *http.Request) (channels.Cursor, error) {
@@ -133,8 +118,7 @@ func resumePosition(r *http.Request) (channels.Cursor, error) {
 	case "error":
 		// A stream that ended in an error was given this id, so that a native EventSource, which repeats
 		// it, is stopped by an HTTP error.
-		return nil, &problem{status: http.StatusBadRequest, code: "bad-request",
-			message: "Invalid request: Can't resume session after stream-error."}
+		return nil, errEnded
 	}
 	cursor, err := channels.ParseCursor(last)
 	if err != nil {
@@ -144,12 +128,8 @@ func resumePosition(r *http.Request) (channels.Cursor, error) {
 	return cursor, nil
 }
 
-// linkedPosition reads where the stream of a next link stands: the link's own cursor where it reads on through
-// a backlog, else what the proxy says it has sent.
-func (s *Server) linkedPosition(r *http.Request) (channels.Cursor, error) {
-	if r.URL.Query().Has("lastEventId") {
-		return resumePosition(r)
-	}
+// reportedPosition is where the proxy says that it has brought the stream.
+func (s *Server) reportedPosition(r *http.Request) (channels.Cursor, error) {
 	lasts, err := grip.ParseLast(r.Header.Values(grip.HeaderLast))
 	if err != nil {
 		return nil, badRequest("The header Grip-Last cannot be read.")
@@ -179,7 +159,11 @@ func (s *Server) hold(c *gin.Context, st *stream) error {
 		return err
 	}
 	body, cursor, more := st.render(&replay)
-	link, err := s.linkOf(c.Request, st, cursor, more)
+	var onward channels.Cursor
+	if more {
+		onward = cursor
+	}
+	link, err := s.nextLink(st, onward)
 	if err != nil {
 		return err
 	}
@@ -201,13 +185,6 @@ func (s *Server) hold(c *gin.Context, st *stream) error {
 	return nil
 }
 
-func (s *Server) linkOf(r *http.Request, st *stream, cursor channels.Cursor, more bool) (grip.Link, error) {
-	if !more {
-		cursor = nil
-	}
-	return s.nextLink(r, newTicket(st.family, st.channels, st.principal), cursor)
-}
-
 // render writes the opening, resets and missed events, up to what one reply may hold, and returns the place
 // after them. The text is in the form that the proxy's build-id filter reads, which it is wherever the
 // cursor has a position.
@@ -225,7 +202,7 @@ func (st *stream) render(replay *channels.Replay) (body []byte, cursor channels.
 	}
 	var one []byte
 	for _, step := range replay.Steps {
-		before := cursor.String()
+		before, _ := cursor.Find(step.Channel)
 		cursor.Set(step.Channel, step.Seq)
 		if step.Event.Skips(st.principal.User) {
 			continue
@@ -233,9 +210,10 @@ func (st *stream) render(replay *channels.Replay) (body []byte, cursor channels.
 		one = step.Event.AppendSSE(one[:0], cursor.String())
 		size := len(out)
 		out = grip.AppendBuildID(out, one)
-		if len(out) > channels.ReplayBytes && size > 0 && step != replay.Steps[0] {
-			back, _ := channels.ParseCursor(before)
-			return out[:size], back, true
+		// The first event of a next link's reply goes out whatever its size: such replies are not bounded.
+		if len(out) > channels.ReplayBytes && size > 0 {
+			cursor.Set(step.Channel, before)
+			return out[:size], cursor, true
 		}
 	}
 	return out, cursor, replay.More
@@ -259,8 +237,8 @@ func (s *Server) holdChannels(st *stream, cursor channels.Cursor) []grip.Channel
 // holdMeta is what the proxy's filters need to know of the stream.
 func (s *Server) holdMeta(st *stream, cursor channels.Cursor) map[string]string {
 	meta := map[string]string{}
-	if st.principal.User != "" {
-		meta[grip.MetaUser] = st.principal.User
+	if user := st.principal.User; user != "" && user != channels.Somebody {
+		meta[grip.MetaUser] = user
 	}
 	if len(cursor) > 0 {
 		format := make([]string, len(cursor))
@@ -277,10 +255,6 @@ func (s *Server) holdMeta(st *stream, cursor channels.Cursor) map[string]string 
 func (r *refusal) Error() string { return r.text }
 
 // unauthorized tells a client whose credentials are bad; what exactly is wrong with them is not for it to know.
-func unauthorized(err error) error {
-	var p *problem
-	if errors.As(err, &p) {
-		return err
-	}
+func unauthorized() error {
 	return &problem{status: http.StatusUnauthorized, code: "unauthorized", message: "The credentials are not valid."}
 }

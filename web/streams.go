@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -28,6 +29,10 @@ func (s *Server) registerStreams(r gin.IRouter) error {
 	s.get(r, "/iot/stream/:type", s.families.device, deviceChannel)
 	s.get(r, "/iot/stream/:type/:id", s.families.device, deviceChannel)
 	s.get(r, "/realtime/sse", s.families.realtime, realtimeChannels)
+	r.GET(nextPath+":ticket", s.proxied, s.handle(func(c *gin.Context) error {
+		c.Request = withParams(c.Request, c.Params)
+		return s.followLink(c)
+	}))
 	for _, route := range s.opts.Routes {
 		if err := s.registerRoute(r, route); err != nil {
 			return err
@@ -59,14 +64,12 @@ func (s *Server) get(r gin.IRouter, path string, f *family, chans selector) {
 // queryChannels are those that the query's values "channel" name, each once.
 func (s *Server) queryChannels(r *http.Request, _ channels.Principal) ([]channels.Channel, error) {
 	var chans []channels.Channel
-	seen := map[channels.Channel]bool{}
 	for _, name := range r.URL.Query()["channel"] {
 		c, err := channels.ParseChannel(name)
 		if err != nil {
 			return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: " + sentence(err), nil}
 		}
-		if !seen[c] {
-			seen[c] = true
+		if !slices.Contains(chans, c) {
 			chans = append(chans, c)
 		}
 		if len(chans) > s.opts.Stream.MaxChannels {
@@ -93,7 +96,9 @@ func (route StreamRoute) channels(r *http.Request, _ channels.Principal) ([]chan
 		if err != nil {
 			return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: " + sentence(err), nil}
 		}
-		chans = append(chans, c)
+		if !slices.Contains(chans, c) {
+			chans = append(chans, c)
+		}
 	}
 	return chans, nil
 }

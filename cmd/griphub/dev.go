@@ -18,7 +18,7 @@ import (
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/cmd/griphub/config"
-	"github.com/griphub/griphub/mqttbridge"
+	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/pushpin"
 	"github.com/griphub/griphub/web"
 )
@@ -64,7 +64,7 @@ func (a *app) dev(ctx context.Context, f devFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	h, err := newHub(ctx, d.cfg, d.visitors, log)
+	h, err := newHub(ctx, d.cfg, d.visitors, d.broker, log)
 	if err != nil {
 		return err
 	}
@@ -99,8 +99,8 @@ type devSetup struct {
 	sigKey string
 	// visitors is nil where the configuration sets auth.
 	visitors *identity
-	// ownBroker tells that no broker was configured.
-	ownBroker bool
+	// broker is the address of the broker to run; empty where one is configured.
+	broker string
 }
 
 // devConfig adds what dev decides to the configuration, and writes the whole into the data directory.
@@ -110,7 +110,10 @@ func (a *app) devConfig(f devFlags) (devSetup, error) {
 		return devSetup{}, err
 	}
 	written := filepath.Join(f.dir, "griphub.yaml")
-	d := devSetup{ownBroker: !given.IsSet("mqtt.url")}
+	var d devSetup
+	if !given.IsSet("mqtt.url") {
+		d.broker = localAddress(f.mqtt)
+	}
 	secret, sigKey := keptSecrets(written)
 	d.sigKey = sigKey
 	grip := url.Values{"iss": {pushpin.SigIssuer}, "key": {d.sigKey}}
@@ -204,22 +207,19 @@ func (d *devSetup) stages(f devFlags, h *hub, log *slog.Logger) ([]stage, error)
 	if err != nil {
 		return nil, err
 	}
-	list := []stage{{name: "Pushpin", run: server.Run}}
-	if d.ownBroker {
-		broker, err := mqttbridge.NewBroker(localAddress(f.mqtt), log)
-		if err != nil {
-			return nil, fmt.Errorf("%w; choose another with --mqtt-port", err)
-		}
-		list = append(list, stage{name: "MQTT broker", run: broker.Run})
-	}
 	h.alsoReady = server.Ready
 	own, err := h.stages()
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, own...)
+	list := append([]stage{{name: "Pushpin", run: server.Run}}, own...)
 	if f.fleet > 0 {
-		fleet := simulation{url: string(d.cfg.MQTT.URL), devices: f.fleet, rate: float64(f.fleet), log: log}
+		broker, err := bridgeConfig(d.cfg)
+		if err != nil {
+			return nil, err
+		}
+		broker.ClientID = ""
+		fleet := simulation{broker: broker, devices: f.fleet, types: devices.MaxFleetTypes, rate: float64(f.fleet), seed: 1}
 		list = append(list, stage{name: "simulated fleet", run: fleet.run})
 	}
 	return append(list, stage{name: "announcement", run: func(ctx context.Context) error {

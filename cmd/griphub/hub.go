@@ -29,7 +29,7 @@ type hub struct {
 	client    *pushpin.Client
 	publisher *channels.Publisher
 	web       *web.Server
-	bridge    *mqttbridge.Bridge // nil without a broker
+	source    deviceSource // nil without a broker
 	registry  *prometheus.Registry
 	// alsoReady is what else must work; nil for nothing.
 	alsoReady func(ctx context.Context) error
@@ -41,8 +41,9 @@ type identity struct {
 	authorizer    channels.Authorizer
 }
 
-// newHub puts the hub together. visitors is nil for what the configuration says.
-func newHub(ctx context.Context, cfg config.Config, visitors *identity, log *slog.Logger) (*hub, error) {
+// newHub puts the hub together. visitors is nil for what the configuration says; ownBroker is the address of a
+// broker of its own, empty for the configured one.
+func newHub(ctx context.Context, cfg config.Config, visitors *identity, ownBroker string, log *slog.Logger) (*hub, error) {
 	h := &hub{cfg: cfg, log: log, registry: newRegistry()}
 	var err error
 	if h.rules, err = rules(cfg); err != nil {
@@ -60,13 +61,13 @@ func newHub(ctx context.Context, cfg config.Config, visitors *identity, log *slo
 	if h.db, err = openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if err := h.assemble(visitors); err != nil {
+	if err := h.assemble(visitors, ownBroker); err != nil {
 		return nil, errors.Join(err, h.db.Close())
 	}
 	return h, nil
 }
 
-func (h *hub) assemble(visitors *identity) error {
+func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	h.client = newClient(h.cfg, h.proxies, h.registry, h.log)
 	h.publisher = channels.NewPublisher(h.db, h.rules, h.client, time.Now)
 	sealer, err := sealer(h.cfg)
@@ -98,25 +99,26 @@ func (h *hub) assemble(visitors *identity) error {
 	if h.cfg.MQTT.URL == "" {
 		return nil
 	}
-	return h.connect()
+	return h.connect(ownBroker)
 }
 
-// connect makes the bridge to the broker.
-func (h *hub) connect() error {
-	topics, err := topicRules(h.cfg)
+// connect makes the source of messages: a session at the configured broker, or the hub's own broker at the
+// address ownBroker.
+func (h *hub) connect(ownBroker string) error {
+	topics, err := bridgeConfig(h.cfg)
 	if err != nil {
 		return err
 	}
 	processor := devices.NewProcessor(h.publisher, h.db, devices.Options{RefuseUnknown: h.cfg.Devices.Unknown == "ignore"})
-	m := h.cfg.MQTT
-	h.bridge, err = mqttbridge.New(mqttbridge.Config{
-		URL: string(m.URL), ClientID: m.ClientID, Username: m.Username, Password: string(m.Password),
-		CAFile: m.CAFile, CertFile: m.CertFile, KeyFile: m.KeyFile, Rules: topics,
-	}, processor, h.db, h.log)
+	if ownBroker != "" {
+		h.source, err = mqttbridge.NewBroker(ownBroker, topics.Rules, processor, h.db, h.log)
+	} else {
+		h.source, err = newElectedBridge(topics, processor, h.db, h.log)
+	}
 	if err != nil {
 		return err
 	}
-	registerBridge(h.registry, h.bridge)
+	registerSource(h.registry, h.source)
 	return nil
 }
 
@@ -147,8 +149,8 @@ func (h *hub) stages() ([]stage, error) {
 		{name: "trimming", run: h.trim},
 		ops, backend,
 	}
-	if h.bridge != nil {
-		list = append(list, stage{name: "MQTT bridge", run: h.bridge.Run})
+	if h.source != nil {
+		list = append(list, stage{name: "MQTT", run: h.source.Run})
 	}
 	return list, nil
 }
@@ -187,8 +189,8 @@ func (h *hub) readiness(ctx context.Context) error {
 	if _, err := h.db.Heads(ctx, []channels.Channel{channels.Public}); err != nil {
 		problems = append(problems, fmt.Errorf("database: %w", err))
 	}
-	if h.bridge != nil {
-		if err := h.bridge.Err(); err != nil {
+	if h.source != nil {
+		if err := h.source.Err(); err != nil {
 			problems = append(problems, err)
 		}
 	}

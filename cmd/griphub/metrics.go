@@ -13,11 +13,11 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// registerBridge shows the bridge's own counts, read when they are asked for.
-func registerBridge(r prometheus.Registerer, bridge *mqttbridge.Bridge) {
+// registerSource shows the source's own counts, read when they are asked for.
+func registerSource(r prometheus.Registerer, source deviceSource) {
 	counter := func(name, help string, value func(mqttbridge.Stats) uint64) {
 		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
-			func() float64 { return float64(value(bridge.Stats())) }))
+			func() float64 { return float64(value(source.Stats())) }))
 	}
 	gauge := func(name, help string, value func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
@@ -39,9 +39,9 @@ func registerBridge(r prometheus.Registerer, bridge *mqttbridge.Bridge) {
 	counter("griphub_mqtt_connections_total", "Connections made to the broker.",
 		func(s mqttbridge.Stats) uint64 { return s.Connections })
 	gauge("griphub_mqtt_waiting_messages", "MQTT messages received and not yet committed.",
-		func() float64 { return float64(bridge.Stats().Waiting) })
+		func() float64 { return float64(source.Stats().Waiting) })
 	gauge("griphub_mqtt_connected", "1 while the session at the broker is up.", func() float64 {
-		if bridge.Connected() {
+		if source.Connected() {
 			return 1
 		}
 		return 0

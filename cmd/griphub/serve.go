@@ -15,7 +15,7 @@ func (a *app) newServe() *cobra.Command {
 				return err
 			}
 			log := a.logger()
-			h, err := newHub(cmd.Context(), cfg, nil, log)
+			h, err := newHub(cmd.Context(), cfg, nil, "", log)
 			if err != nil {
 				return err
 			}

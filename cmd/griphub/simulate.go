@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/mqttbridge"
@@ -15,7 +15,7 @@ import (
 
 // A simulation is a fleet that speaks real MQTT.
 type simulation struct {
-	config  mqttbridge.PublisherConfig
+	broker  mqttbridge.Config
 	devices int
 	types   int
 	seed    uint64
@@ -23,8 +23,11 @@ type simulation struct {
 	rate float64
 	// duration ends it; 0 for never.
 	duration time.Duration
-	log      *slog.Logger
 }
+
+// inFlight bounds the messages that wait for the broker's acknowledgement; behind a slow broker the fleet falls
+// behind its rate and does not pile up. Messages of one device wait for one another, so that they stay in order.
+const inFlight = 64
 
 func (a *app) newSimulate() *cobra.Command {
 	sim := simulation{}
@@ -37,18 +40,80 @@ func (a *app) newSimulate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if sim.devices < 1 || sim.types < 1 || sim.rate <= 0 {
+			if sim.devices < 1 || sim.types < 1 || sim.rate <= 0 || sim.rate > 1e6 {
 				return usageError{errors.New("simulate: --devices, --types and --rate must be more than 0")}
 			}
-			sim.config, sim.log = publisherConfig(cfg.MQTT), a.logger()
+			if sim.broker, err = bridgeConfig(cfg); err != nil {
+				return err
+			}
+			sim.broker.ClientID = ""
 			return sim.run(cmd.Context())
 		},
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&sim.devices, "devices", 100, "`number` of devices")
-	flags.IntVar(&sim.types, "types", 5, "`number` of device types, up to 5")
+	flags.IntVar(&sim.types, "types", devices.MaxFleetTypes, "`number` of device types")
 	flags.Float64Var(&sim.rate, "rate", 100, "`messages` per second, of all devices together")
 	flags.Uint64Var(&sim.seed, "seed", 1, "`number` that the fleet's course depends on")
 	flags.DurationVar(&sim.duration, "duration", 0, "how long to run; 0 until Ctrl-C")
 	return cmd
+}
+
+// run publishes at the rate until ctx or the duration ends.
+func (s *simulation) run(ctx context.Context) error {
+	fleet, err := devices.NewFleet(s.seed, s.devices, s.types)
+	if err != nil {
+		return fmt.Errorf("simulate: %w", err)
+	}
+	publisher, err := mqttbridge.NewPublisher(s.broker)
+	if err != nil {
+		return fmt.Errorf("simulate: %w", err)
+	}
+	if s.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.duration)
+		defer cancel()
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return publisher.Run(ctx) })
+	lanes := make([]chan devices.FleetMessage, min(inFlight, s.devices))
+	for i := range lanes {
+		lanes[i] = make(chan devices.FleetMessage, 1)
+		group.Go(func() error { return send(ctx, publisher, lanes[i]) })
+	}
+	group.Go(func() error { return s.pace(ctx, fleet, lanes) })
+	return group.Wait()
+}
+
+// pace deals messages to the lanes; those of a device always to the same.
+func (s *simulation) pace(ctx context.Context, fleet *devices.Fleet, lanes []chan devices.FleetMessage) error {
+	start, sent := time.Now(), 0
+	for {
+		due := start.Add(time.Duration(float64(sent) / s.rate * float64(time.Second)))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Until(due)):
+		}
+		m := fleet.Next()
+		select {
+		case <-ctx.Done():
+			return nil
+		case lanes[m.Device%len(lanes)] <- m:
+			sent++
+		}
+	}
+}
+
+func send(ctx context.Context, publisher *mqttbridge.Publisher, lane <-chan devices.FleetMessage) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-lane:
+			if err := publisher.Publish(ctx, m.Topic, m.Payload); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("simulate: %w", err)
+			}
+		}
+	}
 }

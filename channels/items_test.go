@@ -1,0 +1,161 @@
+package channels_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/grip"
+)
+
+// buildID does what the proxy's filter build-id does to content: "%I" becomes the id, "%%" a percent sign, and
+// anything else after a percent sign is an error, at which the proxy closes the stream.
+func buildID(content []byte, id string) (string, error) {
+	var bad error
+	out := regexp.MustCompile(`(?s)%.?`).ReplaceAllStringFunc(string(content), func(directive string) string {
+		switch directive {
+		case "%%":
+			return "%"
+		case "%I":
+			return id
+		}
+		bad = fmt.Errorf("the filter fails at %q", directive)
+		return ""
+	})
+	return out, bad
+}
+
+func onlyItem(t *testing.T, e *channels.Event, prefix string) grip.Item {
+	t.Helper()
+	items := e.AppendItems(nil, prefix)
+	if len(items) != 1 {
+		t.Fatalf("the event became %d items", len(items))
+	}
+	return items[0]
+}
+
+func TestAnItemServesStreamsSocketsAndPolls(t *testing.T) {
+	e := at(7, channels.Draft{Channels: []channels.Channel{"a b"}, Type: "50%", Data: []byte(`{"level":"100%"}`)})
+	item := onlyItem(t, e, "")
+	if item.Channel != "events-a%20b" || item.ID != "7" || item.PrevID != "6" || item.NoSeq || item.Meta != nil {
+		t.Errorf("the item is %+v", item)
+	}
+	if got, want := string(item.HTTPStream.Content), "event: 50%%\nid: %I\ndata: {\"level\":\"100%%\"}\n\n"; got != want {
+		t.Errorf("streams get %q, want %q", got, want)
+	}
+	if got := item.HTTPStream.ContentFilters; len(got) != 1 || got[0] != grip.FilterBuildID {
+		t.Errorf("streams' content filters are %q", got)
+	}
+	if got, want := string(item.WSMessage.Content), string(e.AppendMessage(nil, "a b")); got != want {
+		t.Errorf("sockets get %s, want %s", got, want)
+	}
+	if item.WSMessage.ContentFilters != nil {
+		t.Error("sockets have filters, which they cannot have")
+	}
+	if item.HTTPResponse.Action != grip.ActionHint {
+		t.Errorf("polls get %+v", item.HTTPResponse)
+	}
+}
+
+func TestEventsOfUnstoredChannelsHaveNoPlace(t *testing.T) {
+	item := onlyItem(t, at(0, channels.Draft{Channels: []channels.Channel{"gauge"}, Type: "data", Data: []byte(`"100%"`)}), "")
+	if item.ID != "" || item.PrevID != "" {
+		t.Errorf("the item is %q after %q", item.ID, item.PrevID)
+	}
+	if got, want := string(item.HTTPStream.Content), "event: data\ndata: \"100%\"\n\n"; got != want {
+		t.Errorf("streams get %q, want %q", got, want)
+	}
+	if item.HTTPStream.ContentFilters != nil {
+		t.Errorf("streams have the content filters %q", item.HTTPStream.ContentFilters)
+	}
+}
+
+func TestTheFirstEventFollowsNumberZero(t *testing.T) {
+	if item := onlyItem(t, at(1, channels.Draft{Channels: []channels.Channel{"foo"}, Data: []byte("1")}), ""); item.PrevID != "0" {
+		t.Errorf("the first event follows %q", item.PrevID)
+	}
+}
+
+func TestEachChannelHasItsOwnItemAndNumber(t *testing.T) {
+	e := at(7, channels.Draft{Channels: []channels.Channel{"iot_pump", "iot_pump_p1", "gauge"}, Type: "data", Data: []byte("1")})
+	e.Positions[1].Seq, e.Positions[2].Seq = 3, 0
+	items := e.AppendItems([]grip.Item{{Channel: "before"}}, "v1-")
+	var got []string
+	for _, item := range items {
+		got = append(got, item.Channel+" "+item.PrevID+" "+item.ID)
+	}
+	if want := "before  ,v1-events-iot_pump 6 7,v1-events-iot_pump_p1 2 3,v1-events-gauge  "; strings.Join(got, ",") != want {
+		t.Errorf("the items are %q, want %q", got, want)
+	}
+	if got := string(items[2].WSMessage.Content); !strings.Contains(got, `"id":"iot_pump_p1:3","prev":"iot_pump_p1:2"`) {
+		t.Errorf("the second channel's message is %s", got)
+	}
+}
+
+func TestSkippedUsersAreTheProxysToSkip(t *testing.T) {
+	item := onlyItem(t, at(7, channels.Draft{Channels: []channels.Channel{"foo"}, Data: []byte("1"), SkipUsers: []string{"7", "ü 8"}}), "")
+	if len(item.Meta) != 1 || item.Meta[grip.MetaSkipUsers] != "7,ü 8" {
+		t.Errorf("the item's meta is %q", item.Meta)
+	}
+}
+
+func TestNothingForTheBackendIsSent(t *testing.T) {
+	system := at(7, channels.Draft{Scope: channels.ScopeSystem, Channels: []channels.Channel{channels.System}, Type: "audit", Data: []byte("{}")})
+	if items := system.AppendItems(nil, ""); len(items) != 0 {
+		t.Errorf("a system event became %+v", items)
+	}
+	e := at(7, channels.Draft{Channels: []channels.Channel{"foo"}, Type: "a", Data: []byte("1"), Private: []byte(`"SECRET"`), Key: "SECRET"})
+	body, err := grip.AppendItems(nil, e.AppendItems(nil, ""))
+	if err != nil || strings.Contains(string(body), "SECRET") {
+		t.Errorf("the proxy gets %s, %v", body, err)
+	}
+}
+
+// What a proxy delivers, a reply to a resuming viewer has too, byte for byte.
+func TestStreamsShowAPublishedEventAsTheyReplayIt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		piece := rapid.SampledFrom([]string{"%", "%I", "%%", "%(a)s", "\n", "\r", "a", "ü", `"`, " ", "data:", "</p>"})
+		join := func(label string) string { return strings.Join(rapid.SliceOfN(piece, 0, 8).Draw(t, label), "") }
+		d := channels.Draft{Channels: []channels.Channel{"100% a"}, Type: strings.NewReplacer("\n", "", "\r", "").Replace(join("type"))}
+		if d.Raw = rapid.Bool().Draw(t, "raw"); d.Raw {
+			d.Data = []byte(join("data"))
+		} else {
+			d.Data, _ = json.Marshal(map[string]string{"type": join("data")})
+		}
+		if rapid.Bool().Draw(t, "global") {
+			d.Scope, d.Channels = channels.ScopeGlobal, []channels.Channel{channels.Public}
+		}
+		if err := d.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		e := at(2, d)
+		items := e.AppendItems(nil, "")
+		if _, err := grip.AppendItems(nil, items); err != nil {
+			t.Fatalf("the control port takes no %+v: %v", items[0], err)
+		}
+		got, err := buildID(items[0].HTTPStream.Content, "100%25%20a:2")
+		if want := string(e.AppendSSE(nil, "100%25%20a:2")); err != nil || got != want {
+			t.Fatalf("published %q, %v; replayed %q", got, err, want)
+		}
+	})
+}
+
+func TestTheLargestEventFitsAPublishRequest(t *testing.T) {
+	for _, filler := range []string{"a", "<", "\x01", "%", `\`, `"`, "ü", "\u2028"} {
+		d := channels.Draft{Channels: []channels.Channel{channels.Channel(text(channels.MaxNameBytes, "%"))}, Type: "t", Raw: true}
+		for d.Data = text(channels.MaxDataBytes/len(filler), filler); d.Validate() != nil; d.Data = d.Data[:len(d.Data)-len(filler)] {
+		}
+		for range channels.MaxSkipUsers {
+			d.SkipUsers = append(d.SkipUsers, string(text(channels.MaxNameBytes, "u")))
+		}
+		body, err := grip.AppendItems(nil, at(channels.MaxSeq, d).AppendItems(nil, ""))
+		if err != nil || len(body) > grip.MaxPublishBody {
+			t.Errorf("%d bytes of %q need a request of %d, %v", len(d.Data), filler, len(body), err)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/mqttbridge"
+	"github.com/griphub/griphub/store"
+)
+
+// A deviceSource is where the messages of devices come from: a session at a broker, or dev's own broker.
+type deviceSource interface {
+	// Run takes messages until ctx ends.
+	Run(ctx context.Context) error
+	// Connected tells whether messages flow.
+	Connected() bool
+	// Err is why they do not, nil where all is well.
+	Err() error
+	Stats() mqttbridge.Stats
+}
+
+func bridgeConfig(cfg config.Config) (mqttbridge.Config, error) {
+	topics, err := topicRules(cfg)
+	if err != nil {
+		return mqttbridge.Config{}, err
+	}
+	m := cfg.MQTT
+	return mqttbridge.Config{
+		URL: string(m.URL), ClientID: m.ClientID, Username: m.Username, Password: string(m.Password),
+		CAFile: m.CAFile, CertFile: m.CertFile, KeyFile: m.KeyFile, Rules: topics,
+	}, nil
+}
+
+// An electedBridge keeps a session at the broker while this process is the leader among all that share the
+// database: two readers of one session would throw each other out.
+type electedBridge struct {
+	config    mqttbridge.Config
+	processor *devices.Processor
+	db        store.Store
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	current *mqttbridge.Bridge // nil while another process leads
+	past    mqttbridge.Stats   // of bridges that have ended
+}
+
+// newElectedBridge checks the configuration.
+func newElectedBridge(cfg mqttbridge.Config, p *devices.Processor, db store.Store, log *slog.Logger) (*electedBridge, error) {
+	e := &electedBridge{config: cfg, processor: p, db: db, log: log}
+	_, err := e.bridge()
+	return e, err
+}
+
+func (e *electedBridge) bridge() (*mqttbridge.Bridge, error) {
+	return mqttbridge.New(e.config, e.processor, e.db, e.log)
+}
+
+// leadAgain is the pause before the next try to lead, after one has failed.
+const leadAgain = time.Second
+
+// Run leads and bridges, again and again, until ctx ends.
+func (e *electedBridge) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := e.term(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("MQTT bridge", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(leadAgain):
+			}
+		}
+	}
+	return nil
+}
+
+// term is one leadership.
+func (e *electedBridge) term(ctx context.Context) error {
+	leading, release, err := e.db.Lead(ctx, "mqtt/"+e.config.ClientID)
+	if err != nil {
+		return err
+	}
+	defer release()
+	// Another process may have led before, and written.
+	e.processor.Forget()
+	bridge, err := e.bridge()
+	if err != nil {
+		return err
+	}
+	e.set(bridge)
+	defer e.set(nil)
+	if err := bridge.Run(leading); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	return nil
+}
+
+func (e *electedBridge) set(b *mqttbridge.Bridge) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.current != nil {
+		e.past = addStats(e.past, e.current.Stats())
+	}
+	e.current = b
+}
+
+func (e *electedBridge) get() *mqttbridge.Bridge {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.current
+}
+
+func (e *electedBridge) Connected() bool {
+	b := e.get()
+	return b != nil && b.Connected()
+}
+
+// Err is nil also while another process leads: this one serves viewers all the same.
+func (e *electedBridge) Err() error {
+	if b := e.get(); b != nil {
+		return b.Err()
+	}
+	return nil
+}
+
+func (e *electedBridge) Stats() mqttbridge.Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.current == nil {
+		return e.past
+	}
+	return addStats(e.past, e.current.Stats())
+}
+
+func addStats(a, b mqttbridge.Stats) mqttbridge.Stats {
+	return mqttbridge.Stats{
+		Received: a.Received + b.Received, Stored: a.Stored + b.Stored, Duplicates: a.Duplicates + b.Duplicates,
+		Unmatched: a.Unmatched + b.Unmatched, Dropped: a.Dropped + b.Dropped, Batches: a.Batches + b.Batches,
+		Failures: a.Failures + b.Failures, Connections: a.Connections + b.Connections, Waiting: b.Waiting,
+	}
+}
