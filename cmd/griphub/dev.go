@@ -18,7 +18,6 @@ import (
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/cmd/griphub/config"
-	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/pushpin"
 	"github.com/griphub/griphub/web"
 )
@@ -219,7 +218,7 @@ func (d *devSetup) stages(f devFlags, h *hub, log *slog.Logger) ([]stage, error)
 			return nil, err
 		}
 		broker.ClientID = ""
-		fleet := simulation{broker: broker, devices: f.fleet, types: devices.MaxFleetTypes, rate: float64(f.fleet), seed: 1}
+		fleet := simulation{broker: broker, devices: f.fleet, rate: float64(f.fleet), seed: 1}
 		list = append(list, stage{name: "simulated fleet", run: fleet.run})
 	}
 	return append(list, stage{name: "announcement", run: func(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ import (
 type simulation struct {
 	broker  mqttbridge.Config
 	devices int
-	types   int
+	types   []string // none means all
 	seed    uint64
 	// rate is in messages per second, of all devices together.
 	rate float64
@@ -40,8 +41,8 @@ func (a *app) newSimulate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if sim.devices < 1 || sim.types < 1 || sim.rate <= 0 || sim.rate > 1e6 {
-				return usageError{errors.New("simulate: --devices, --types and --rate must be more than 0")}
+			if sim.devices < 1 || sim.rate <= 0 || sim.rate > 1e6 {
+				return usageError{errors.New("simulate: --devices and --rate must be more than 0")}
 			}
 			if sim.broker, err = bridgeConfig(cfg); err != nil {
 				return err
@@ -52,7 +53,7 @@ func (a *app) newSimulate() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&sim.devices, "devices", 100, "`number` of devices")
-	flags.IntVar(&sim.types, "types", devices.MaxFleetTypes, "`number` of device types")
+	flags.StringSliceVar(&sim.types, "types", devices.FleetTypes(), "`types` of devices")
 	flags.Float64Var(&sim.rate, "rate", 100, "`messages` per second, of all devices together")
 	flags.Uint64Var(&sim.seed, "seed", 1, "`number` that the fleet's course depends on")
 	flags.DurationVar(&sim.duration, "duration", 0, "how long to run; 0 until Ctrl-C")
@@ -99,10 +100,17 @@ func (s *simulation) pace(ctx context.Context, fleet *devices.Fleet, lanes []cha
 		select {
 		case <-ctx.Done():
 			return nil
-		case lanes[m.Device%len(lanes)] <- m:
+		case lanes[lane(m.Topic, len(lanes))] <- m:
 			sent++
 		}
 	}
+}
+
+// lane is the same for all messages of a topic.
+func lane(topic string, lanes int) int {
+	h := fnv.New32a()
+	h.Write([]byte(topic)) //nolint:errcheck // it never fails (hash.Hash)
+	return int(h.Sum32() % uint32(lanes))
 }
 
 func send(ctx context.Context, publisher *mqttbridge.Publisher, lane <-chan devices.FleetMessage) error {
