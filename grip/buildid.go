@@ -8,6 +8,9 @@ import (
 // EscapeBuildID doubles each percent sign, so that content passes the filter
 // build-id or var-subst as it is. Content that holds no percent sign is
 // returned itself, not a copy.
+//
+// The filter's %I stands for the position of the receiving connection in items
+// only. In the body of a response it makes the proxy end the stream.
 func EscapeBuildID(content []byte) []byte {
 	n := bytes.Count(content, []byte("%"))
 	if n == 0 {

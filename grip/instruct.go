@@ -57,9 +57,10 @@ func (in Instruct) WriteHeader(h http.Header) error {
 
 // WriteJSON is the other form of an instruct: the response that it returns as
 // a body of type [TypeInstruct], to be sent with status 200, and headers set
-// for what JSON has no word for: links and keep-alives. Only this form can
-// name channels that a header cannot carry. Status must be zero, since the
-// response has its own code. On an error the header is left as it was.
+// for what JSON has no word for: links, keep-alives, and channels and meta that
+// are not of a hold. Only this form can hold for channels that a header cannot
+// carry. Status must be zero, since the response has its own code. On an error
+// the header is left as it was.
 func (in Instruct) WriteJSON(h http.Header, r Response) (body []byte, err error) {
 	body, err = in.json(r)
 	if err != nil {
@@ -67,6 +68,9 @@ func (in Instruct) WriteJSON(h http.Header, r Response) (body []byte, err error)
 	}
 	// The hold and its channels are in the body; their headers would be read first and add to them.
 	beside := Instruct{Links: in.Links, ExposeHeaders: in.ExposeHeaders}
+	if in.Hold.Mode == "" {
+		beside.Channels, beside.Meta = in.Channels, in.Meta
+	}
 	if !in.KeepAlive.IsZero() {
 		beside.Hold, beside.KeepAlive = Hold{Mode: in.Hold.Mode}, in.KeepAlive
 	}
@@ -82,18 +86,18 @@ func (in Instruct) validate() error {
 	if err := in.Hold.validate(); err != nil {
 		return fmt.Errorf("hold: %w", err)
 	}
-	switch {
-	case len(in.Channels) > 0 && in.Hold.Mode == "" && !in.hasNext():
-		return errors.New("channels without a hold or a next link")
-	case !in.KeepAlive.IsZero() && in.Hold.Mode != HoldStream:
-		return errors.New("keep-alive without a stream hold")
-	}
 	rels := make(map[LinkRel]bool, len(in.Links))
 	for _, link := range in.Links {
 		if rels[link.Rel] {
 			return fmt.Errorf("more than one link of relation %q", link.Rel)
 		}
 		rels[link.Rel] = true
+	}
+	switch {
+	case len(in.Channels) > 0 && in.Hold.Mode == "" && !rels[RelNext]:
+		return errors.New("channels without a hold or a next link")
+	case !in.KeepAlive.IsZero() && in.Hold.Mode != HoldStream:
+		return errors.New("keep-alive without a stream hold")
 	}
 	names := make(map[string]bool, len(in.Channels))
 	for _, c := range in.Channels {
@@ -106,11 +110,6 @@ func (in Instruct) validate() error {
 		}
 	}
 	return nil
-}
-
-// hasNext reports whether there is a link to continue with.
-func (in Instruct) hasNext() bool {
-	return slices.ContainsFunc(in.Links, func(l Link) bool { return l.Rel == RelNext })
 }
 
 func (in Instruct) headers() (http.Header, error) {

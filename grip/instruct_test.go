@@ -157,6 +157,26 @@ func TestInstructAsJSONPutsTheKeepAliveIntoItsHeader(t *testing.T) {
 	}
 }
 
+func TestInstructWithoutHoldNamesWhatFiltersItsBody(t *testing.T) {
+	in := Instruct{
+		Channels: []Channel{{Name: "a", PrevID: "1", Filters: []string{FilterBuildID}}},
+		Meta:     map[string]string{"user": "7"},
+		Links:    []Link{{URI: "/n", Rel: RelNext}},
+	}
+	want := http.Header{
+		HeaderChannel: {"a; prev-id=1; filter=build-id"}, HeaderSetMeta: {`user="7"`}, HeaderLink: {"</n>; rel=next"},
+	}
+	h := http.Header{}
+	if err := in.WriteHeader(h); err != nil || !reflect.DeepEqual(h, want) {
+		t.Errorf("headers are %v, %v, want %v", h, err, want)
+	}
+	h, want["Content-Type"] = http.Header{}, []string{TypeInstruct}
+	body, err := in.WriteJSON(h, Response{})
+	if err != nil || !reflect.DeepEqual(h, want) || string(body) != `{"response":{"code":200,"body":""}}` {
+		t.Errorf("beside JSON %s headers are %v, %v, want %v", body, h, err, want)
+	}
+}
+
 func TestInstructAsJSONRefuses(t *testing.T) {
 	hold := Hold{Mode: HoldResponse}
 	for name, c := range map[string]struct {

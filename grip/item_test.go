@@ -92,6 +92,8 @@ func TestItemRefuses(t *testing.T) {
 		"response patch null":          {Channel: "c", HTTPResponse: &HTTPResponse{BodyPatch: []byte("null")}},
 		"response patch not JSON":      {Channel: "c", HTTPResponse: &HTTPResponse{BodyPatch: []byte(`[]},"x":{`)}},
 		"response patch not UTF-8":     {Channel: "c", HTTPResponse: &HTTPResponse{BodyPatch: []byte("[\"\xff\"]")}},
+		"response empty filter":        {Channel: "c", HTTPResponse: &HTTPResponse{ContentFilters: []string{""}}},
+		"ws empty filter":              {Channel: "c", WSMessage: &WSMessage{ContentFilters: []string{""}}},
 		"ws unknown action":            {Channel: "c", WSMessage: &WSMessage{Action: ActionHint}},
 		"ws unknown type":              {Channel: "c", WSMessage: &WSMessage{Type: "texts"}},
 		"ws text not UTF-8":            {Channel: "c", WSMessage: &WSMessage{Type: WSText, Content: []byte("\xff")}},
@@ -197,6 +199,8 @@ func TestParseItemsRefuses(t *testing.T) {
 		`{"items":[{"channel":"c","formats":{"http-response":{"headers":[["a"]],"body":""}}}]}`,
 		`{"items":[{"channel":"c","formats":{"http-response":{"headers":"a","body":""}}}]}`,
 		`{"items":[{"channel":"c","formats":{"http-stream":{"action":"open"}}}]}`,
+		`{"items":[{"channel":"c","formats":{"http-response":{"body-bin":"*"}}}]}`,
+		`{"items":[{"channel":"c","formats":{"ws-message":{"content-bin":"*"}}}]}`,
 	} {
 		if items, err := ParseItems([]byte(body)); err == nil {
 			t.Errorf("%s became %+v", body, items)

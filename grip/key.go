@@ -108,8 +108,20 @@ func parseJWK(b []byte) (Key, error) {
 	return key, err
 }
 
+// parsePEM also tries the block with its spaces turned into "+". That comes
+// second, because PEM allows spaces that are just that.
 func parsePEM(b []byte) (Key, error) {
-	block, rest := pem.Decode(repairPEM(b))
+	key, err := decodePEM(b)
+	if err != nil && bytes.Contains(b, []byte(" ")) {
+		if repaired, repairedErr := decodePEM(repairPEM(b)); repairedErr == nil {
+			return repaired, nil
+		}
+	}
+	return key, err
+}
+
+func decodePEM(b []byte) (Key, error) {
+	block, rest := pem.Decode(b)
 	if block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam writes it before the key
 		block, rest = pem.Decode(rest)
 	}
@@ -143,13 +155,12 @@ func parsePEM(b []byte) (Key, error) {
 	return newKey(key)
 }
 
-// repairPEM turns spaces that were "+" back, leaving the BEGIN and END lines.
+// repairPEM turns spaces into "+", except in the BEGIN and END lines.
 func repairPEM(b []byte) []byte {
-	lines := bytes.SplitAfter(b, []byte("\n"))
 	var out []byte
-	for _, line := range lines {
-		if body := bytes.TrimRight(line, "\r\n"); !bytes.HasPrefix(body, []byte("-----")) {
-			line = append(bytes.ReplaceAll(bytes.TrimRight(body, " "), []byte(" "), []byte("+")), '\n')
+	for line := range bytes.Lines(b) {
+		if !bytes.HasPrefix(line, []byte("-----")) {
+			line = bytes.ReplaceAll(line, []byte(" "), []byte("+"))
 		}
 		out = append(out, line...)
 	}

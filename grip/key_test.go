@@ -109,6 +109,7 @@ func TestParseKeyStructured(t *testing.T) {
 	}{
 		"public PEM":                      {public, "ES256", false},
 		"PEM after a query parser":        {strings.ReplaceAll(public, "+", " "), "ES256", false},
+		"PEM with blanks at line ends":    {strings.ReplaceAll(public, "\n", " \n"), "ES256", false},
 		"PEM with CRLF":                   {strings.ReplaceAll(public, "\n", "\r\n"), "ES256", false},
 		"PEM in base64":                   {base64.StdEncoding.EncodeToString([]byte(public)), "ES256", false},
 		"PEM in base64 with prefix":       {"base64:" + base64.StdEncoding.EncodeToString([]byte(public)), "ES256", false},

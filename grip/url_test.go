@@ -72,6 +72,8 @@ func TestParseURLRefusesWithoutRepeatingSecrets(t *testing.T) {
 		"malformed PEM key":      "http://h?verify-key=-----BEGIN+PUBLIC+KEY-----hunter2",
 		"JSON that is no key":    `http://h?key={"hunter2":1}`,
 		"key twice":              "http://h?key=hunter2&key=b",
+		"iss twice":              "http://h?iss=hunter2&iss=b&key=c",
+		"verify-iss twice":       "http://h?verify-iss=hunter2&verify-iss=b",
 		"no scheme":              "hunter2.example:5561",
 		"other scheme":           "ftp://hunter2@h",
 		"no host":                "http://:5561?key=hunter2",
@@ -168,6 +170,18 @@ func TestAuthorizationSignsByTheKindOfKey(t *testing.T) {
 		}
 		if v.Proxied(token, now.Add(ControlTokenTTL+time.Second)) {
 			t.Errorf("%s: token is accepted beyond its time", alg)
+		}
+	}
+}
+
+func TestAuthorizationRefusesAHandMadeProxyWithoutAUsableKey(t *testing.T) {
+	for name, p := range map[string]Proxy{
+		"issuer without key":     {Issuer: "me"},
+		"issuer with public key": {Issuer: "me", Key: mustKey(t, fastlyKey)},
+		"asymmetric bearer":      {Key: mustKey(t, fastlyKey)},
+	} {
+		if value, err := p.Authorization(epoch); err == nil || value != "" {
+			t.Errorf("%s: authorises with %q", name, value)
 		}
 	}
 }

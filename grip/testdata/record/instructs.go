@@ -17,7 +17,6 @@ func (r *recorder) recordInstructs() error {
 			Channels:  []grip.Channel{{Name: channel, Filters: []string{grip.FilterVarSubst}}},
 			KeepAlive: grip.KeepAlive{Data: []byte("<keep-alive>"), Timeout: time.Second},
 			Meta:      map[string]string{"user": `"7"`},
-			Links:     []grip.Link{{URI: path + "/next", Rel: grip.RelNext}},
 		}
 		var sent string
 		r.backend.on(path, func(w http.ResponseWriter, _ *http.Request) {

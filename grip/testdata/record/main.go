@@ -67,7 +67,7 @@ func run(ctx context.Context, dir string) error {
 	for _, scene := range []func() error{
 		r.recordRequests, r.recordWebSocket, r.recordItems, r.recordRefusals,
 		r.recordKeepAlives, r.recordMeta, r.recordChannels, r.recordLinks,
-		r.recordBuildID, r.recordInstructs, r.recordControls,
+		r.recordBuildID, r.recordPages, r.recordInstructs, r.recordControls,
 	} {
 		if err := scene(); err != nil {
 			return err
