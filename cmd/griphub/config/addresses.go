@@ -50,7 +50,7 @@ func checkGripURL(u SecretURL) error {
 
 // checkDatabase checks sqlite:PATH or a PostgreSQL URL, whose host may be missing: the server's own socket.
 func checkDatabase(database SecretURL) error {
-	const forms = "write sqlite:PATH or postgres://user:password@host/name"
+	const forms = "write sqlite:PATH or postgres://user@host/name"
 	path, isSQLite := strings.CutPrefix(string(database), sqlitePrefix)
 	switch {
 	case isSQLite && (path == "" || path[0] == ':'):

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +45,8 @@ func (c Config) problems(serve bool, wrong map[string]bool) Problems {
 // fail reports a problem at the place where the key, or the list entry that it belongs to, was given.
 func (k *checker) fail(path, format string, args ...any) {
 	entry := path[:strings.LastIndex(path, "]")+1]
-	if k.wrong[path] || k.wrong[entry] || len(k.found) >= maxProblems {
+	list, _, _ := strings.Cut(entry, "[")
+	if k.wrong[path] || k.wrong[entry] || k.wrong[list] || len(k.found) >= maxProblems {
 		return
 	}
 	at, known := k.origins[path]
@@ -162,10 +164,22 @@ func (k *checker) topics() {
 		path := fmt.Sprintf("mqtt.topics[%d]", i)
 		if topic.Topic == "" {
 			k.fail(path+".topic", "is missing")
+		} else if err := checkTopic(topic.Topic); err != nil {
+			k.fail(path+".topic", "%s", err)
+		} else if topic.Kind == "data" || topic.Kind == "status" {
+			k.names(path+".topic", topic.Topic, "{device_type}", "{device_id}")
 		}
-		k.test(path+".topic", checkTopic(topic.Topic))
 		if topic.Kind == "" {
 			k.fail(path+".kind", "is missing; write data, status or state")
+		}
+	}
+}
+
+// names checks that a topic tells what its messages cannot be placed without.
+func (k *checker) names(path, topic string, levels ...string) {
+	for _, level := range levels {
+		if !slices.Contains(strings.Split(topic, "/"), level) {
+			k.fail(path, "has no level %s, which says whose message it is", level)
 		}
 	}
 }

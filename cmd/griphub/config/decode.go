@@ -81,8 +81,10 @@ func (d *decoder) fail(path string, node *yaml.Node, format string, args ...any)
 	if d.full() {
 		return
 	}
-	d.wrong[path] = true
-	d.wrong[strings.TrimSuffix(path, fileSuffix)] = true // a secret that its file does not give is not missing as well
+	if path != "" {
+		d.wrong[path] = true
+		d.wrong[strings.TrimSuffix(path, fileSuffix)] = true // a secret that its file does not give is not missing as well
+	}
 	at := d.origin(node)
 	d.problems = append(d.problems, Problem{
 		File: at.file, Line: at.line, Column: at.column,

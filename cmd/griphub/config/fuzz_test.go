@@ -14,7 +14,7 @@ import (
 func FuzzFile(f *testing.F) {
 	f.Add([]byte(everySecret))
 	f.Add([]byte("listen: :1\nlisten: :2\n"))
-	f.Add([]byte("mqtt:\n  topics: [{topic: a/{b}, kind: data}]\n"))
+	f.Add([]byte("mqtt:\n  topics: [{topic: a/{b}, kind: state}]\n"))
 	f.Add([]byte("streams: [{path: \"/a/{id}\", channels: [\"x-{id}\"]}]\n"))
 	f.Add([]byte("channels: &a [*a]\n"))
 	f.Add([]byte("<<: {}\n? [a]\n: b\n"))

@@ -92,6 +92,22 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 			"devices: {heartbeat: 300}\n",
 			[]string{`griphub.yaml:1:22: devices.heartbeat: "300" is not a duration; write a number and a unit, such as 300s, 5m, 24h or 7d`},
 		},
+		"long value": {
+			"stream: {recheck: " + strings.Repeat("é", 50) + "}\n",
+			[]string{`griphub.yaml:1:19: stream.recheck: "` + strings.Repeat("é", 30) + `…" is not a duration; write a number and a unit, such as 300s, 5m, 24h or 7d`},
+		},
+		"value that would spoil a terminal": {
+			"devices: {unknown: \"\\e[31m\\n\"}\n",
+			[]string{`griphub.yaml:1:20: devices.unknown: "\x1b[31m\n" is not one of register, ignore`},
+		},
+		"key that is too long to be meant": {
+			strings.Repeat("mqtt", 30) + ": 1\n",
+			[]string{"griphub.yaml:1:1: " + strings.Repeat("mqtt", 15) + "…: unknown key"},
+		},
+		"key with two homes": {
+			"timeout: 5s\nhooks: {secret: x}\n",
+			[]string{"griphub.yaml:1:1: timeout: unknown key", "griphub.yaml:2:9: hooks.secret: unknown key"},
+		},
 		"duration too small": {
 			"stream: {recheck: 0s}\n",
 			[]string{`griphub.yaml:1:19: stream.recheck: "0s" is too small; the least is 1s`},
@@ -114,6 +130,10 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		"no YAML": {
 			"listen: :1\nmqtt: {url: 'x\n",
 			[]string{"griphub.yaml:2: not valid YAML: found unexpected end of stream"},
+		},
+		"a broken second document": {
+			"listen: :1\n---\n'\n",
+			[]string{"griphub.yaml:3: not valid YAML: found unexpected end of stream"},
 		},
 		"two documents": {
 			"listen: :1\n---\nlisten: :2\n",
@@ -164,15 +184,15 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		},
 		"database": {
 			"database: mysql://u:p@h/d\n",
-			[]string{"griphub.yaml:1:11: database: is no database; write sqlite:PATH or postgres://user:password@host/name"},
+			[]string{"griphub.yaml:1:11: database: is no database; write sqlite:PATH or postgres://user@host/name"},
 		},
 		"database with slashes": {
 			"database: sqlite://hub.db\n",
-			[]string{"griphub.yaml:1:11: database: has slashes before the path; write sqlite:PATH or postgres://user:password@host/name"},
+			[]string{"griphub.yaml:1:11: database: has slashes before the path; write sqlite:PATH or postgres://user@host/name"},
 		},
 		"database in memory": {
 			"database: 'sqlite::memory:'\n",
-			[]string{"griphub.yaml:1:11: database: names no file; write sqlite:PATH or postgres://user:password@host/name"},
+			[]string{"griphub.yaml:1:11: database: names no file; write sqlite:PATH or postgres://user@host/name"},
 		},
 		"proxies": {
 			"grip: {urls: ['tcp://p', 'http://', 'http://q', 'http://q'], prefix: 'a,b'}\n",
@@ -213,6 +233,15 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 				"griphub.yaml:8:7: mqtt.topics[5].topic: is missing",
 			},
 		},
+		"topics with what no topic has": {
+			"mqtt:\n  topics:\n    - {topic: \"a\\u0001\", kind: data}\n    - {topic: " + strings.Repeat("a", 65536) + ", kind: data}\n    - {topic: 'a/+/{1b}', kind: data}\n    - {topic: 'a/+/#', kind: state}\n    - {topic: 'a/{device_id}', kind: status}\n",
+			[]string{
+				"griphub.yaml:3:15: mqtt.topics[0].topic: has a control character",
+				"griphub.yaml:4:15: mqtt.topics[1].topic: is longer than an MQTT topic can be",
+				`griphub.yaml:5:15: mqtt.topics[2].topic: has a brace in the level "{1b}"; {name} is a whole level, its name letters, digits and _`,
+				"griphub.yaml:7:15: mqtt.topics[4].topic: has no level {device_type}, which says whose message it is",
+			},
+		},
 		"no topics": {
 			"mqtt: {topics: []}\n",
 			[]string{`griphub.yaml:1:16: mqtt.topics: is empty; nothing would be read from the broker (set mqtt.url to "" to use none)`},
@@ -249,8 +278,11 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 			},
 		},
 		"channel pattern": {
-			"channels: [{match: 'a***', read: public}]\n",
-			[]string{"griphub.yaml:1:20: channels[0].match: has three stars in a row; * and ** are the wildcards"},
+			"channels: [{match: 'a***', read: public}, {match: \"a\\tb\", read: public}]\n",
+			[]string{
+				"griphub.yaml:1:20: channels[0].match: has three stars in a row; * and ** are the wildcards",
+				"griphub.yaml:1:51: channels[1].match: has a control character",
+			},
 		},
 		"streams": {
 			"streams:\n  - {path: foo, channels: [a]}\n  - {path: '/a/{id}', channels: ['{key}', '{', '}', '']}\n  - {path: '/a/{other}/', channels: [a]}\n  - {path: '/b/{x}y', channels: [a]}\n  - {path: '/c', channels: []}\n  - {path: '/d e', channels: [a]}\n",
@@ -369,6 +401,17 @@ func TestMistakesInVariablesNameTheVariable(t *testing.T) {
 	}
 }
 
+func TestServeDemandsAKeyOfTheAlgorithmsKind(t *testing.T) {
+	file := write(t, "griphub.yaml", "secret: "+goodSecret+"\nauth: {jwt: {algorithm: EdDSA}}\ngrip: {urls: []}\n")
+	want := []string{
+		"griphub.yaml:3:14: grip.urls: is empty; events would reach nobody",
+		"auth.jwt.public_key_file: is missing; algorithm EdDSA needs it or jwks_url",
+	}
+	if got := problemsOf(t, Options{File: file, Serve: true}); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestServeChecksTheFilesThatItWillRead(t *testing.T) {
 	yaml := "secret: " + goodSecret + "\nmqtt: {url: mqtts://b, ca_file: /nonexistent/ca.pem}\nauth: {mode: none}\nassets: {dir: /nonexistent}\n"
 	file := write(t, "griphub.yaml", yaml)
@@ -405,6 +448,10 @@ func TestHugeAndStrangeFilesAreRefused(t *testing.T) {
 	file := write(t, "griphub.yaml", "secret_file: "+secret+"\n")
 	if got := problemsOf(t, Options{File: file}); len(got) != 1 || !strings.HasSuffix(got[0], "is larger than 65536 bytes") {
 		t.Errorf("big secret: %q", got)
+	}
+	binary := write(t, "keys", "good\nb\x00d\n")
+	if got := problemsOf(t, Options{Environ: []string{"GRIPHUB_PUBLISH_KEYS_FILE=" + binary}}); len(got) != 1 || !strings.Contains(got[0], "is not text") {
+		t.Errorf("binary keys: %q", got)
 	}
 	empty := write(t, "empty", "\n")
 	if got := problemsOf(t, Options{Environ: []string{"GRIPHUB_SECRET_FILE=" + empty}}); len(got) != 1 || !strings.HasSuffix(got[0], "is empty") {
