@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binaryVariable names the program under test.
+const binaryVariable = "GRIPHUB_E2E_BINARY"
+
+// hubsAtOnce is how many tests run in parallel unless -parallel says otherwise. They wait more than they compute, but each
+// has a hub and a Pushpin.
+const hubsAtOnce = 3
+
+// Main builds griphub, with the race detector if the tests have it, runs the tests and returns their exit code:
+//
+//	func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
+//
+// Where the environment variable GRIPHUB_E2E_BINARY names a program, that one is tested.
+func Main(m *testing.M) int {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", fmt.Sprint(hubsAtOnce)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	if os.Getenv(binaryVariable) != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "griphub-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := build(filepath.Join(dir, "griphub")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build makes the program and tells the tests where it is.
+func build(file string) error {
+	args := []string{"build", "-o", file}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	args = append(args, "github.com/griphub/griphub/cmd/griphub")
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build griphub: %w\n%s", err, out)
+	}
+	return os.Setenv(binaryVariable, file)
+}
+
+// binary is the program under test.
+func binary(t testing.TB) string {
+	t.Helper()
+	file := os.Getenv(binaryVariable)
+	if file == "" {
+		t.Fatal("e2e: the test binary has no TestMain that calls e2e.Main")
+	}
+	return file
+}

@@ -1,0 +1,42 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"testing"
+)
+
+// Ports for servers are taken from below those that the kernel gives to clients (from 32768 on Linux), so that a
+// server which restarts finds its own free.
+const firstPort, lastPort = 12_000, 32_000
+
+// freeAddr returns an address of this machine on which nobody listened a moment ago.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	const attempts = 200
+	for range attempts {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port)); free(address) {
+			return address
+		}
+	}
+	t.Fatalf("no free port in %d attempts", attempts)
+	return ""
+}
+
+// free tells whether a server could listen on the address.
+func free(address string) bool {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
+
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
+
+func listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }

@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/griphub/griphub/mqttbridge/brokertest"
+	"github.com/griphub/griphub/pushpin/pushpintest"
+)
+
+// ServeOptions change how `griphub serve` runs. The zero value is a hub in which every visitor is anonymous.
+type ServeOptions struct {
+	// Config is added to the configuration, as YAML at its top level.
+	Config string
+	// Auth is the configuration's section auth, as YAML that is indented; empty for mode none with everything public.
+	Auth string
+	// Args are further flags.
+	Args []string
+	// Env are variables, as NAME=value.
+	Env []string
+	// NoBroker runs it without MQTT.
+	NoBroker bool
+}
+
+// StartServe runs `griphub serve` between a Pushpin and a Mosquitto that live longer than it, and returns when it is ready.
+func StartServe(t testing.TB, options ServeOptions) *Hub {
+	t.Helper()
+	dir := t.TempDir()
+	h := &Hub{
+		Dir: filepath.Join(dir, "data"), dir: dir, Config: filepath.Join(dir, "griphub.yaml"), env: options.Env,
+		backend: freeAddr(t), ops: freeAddr(t),
+	}
+	h.startProxy(t)
+	mqtt := `""`
+	if !options.NoBroker {
+		h.Broker = brokertest.Start(t)
+		h.MQTT, mqtt = h.Broker.Addr, h.Broker.URL
+	}
+	auth := options.Auth
+	if auth == "" {
+		auth = "  mode: none\n"
+	}
+	var config strings.Builder
+	fmt.Fprintf(&config, "listen: %s\nops_listen: %s\n", h.backend, h.ops)
+	fmt.Fprintf(&config, "database: sqlite:%s\n", filepath.Join(dir, "griphub.db"))
+	fmt.Fprintf(&config, "secret: %s\n", strings.Repeat("0123456789abcdef", 4))
+	fmt.Fprintf(&config, "grip:\n  urls: [%q]\n", h.Proxy.GripURL())
+	fmt.Fprintf(&config, "mqtt:\n  url: %s\n", mqtt)
+	fmt.Fprintf(&config, "auth:\n%s%s", auth, options.Config)
+	writeFile(t, h.Config, config.String())
+	h.args = append([]string{"serve", "--config", h.Config}, options.Args...)
+	h.Start(t)
+	h.AwaitReady(t)
+	return h
+}
+
+// startProxy runs a Pushpin in front of the backend's address. The proxy becomes ready when something answers there.
+func (h *Hub) startProxy(t testing.TB) {
+	t.Helper()
+	placeholder := httptest.NewUnstartedServer(http.NotFoundHandler())
+	if err := placeholder.Listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := listen(h.backend)
+	if err != nil {
+		t.Fatal(err)
+	}
+	placeholder.Listener = listener
+	placeholder.Start()
+	h.Proxy = pushpintest.Start(t, h.backend, pushpintest.Options{})
+	placeholder.Close()
+	h.public = strings.TrimPrefix(h.Proxy.URL(), "http://")
+}
