@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/griphub/griphub/channels"
@@ -10,10 +12,9 @@ import (
 // A numbering turns the drafts of one batch into events: it finds out which of them are new, how many numbers
 // each channel must give, and then who gets which. The dialects do the asking and the writing.
 type numbering struct {
-	events   []channels.Event
-	counters []counter // the channels of the fresh events, each once, in order of appearance
-	// lastEvent is the highest id given, once numbers are.
-	lastEvent int64
+	events      []channels.Event
+	counters    []counter // the channels of the fresh events, each once, in order of appearance
+	freshEvents int
 
 	byName  map[channels.Channel]int // into counters
 	sources []int                    // per event: the event whose key it repeats, or one of the constants
@@ -89,6 +90,7 @@ func (n *numbering) recall(find func(key string) (channels.Event, bool, error)) 
 
 // count asks for a number in each channel of the fresh event.
 func (n *numbering) count(i int) {
+	n.freshEvents++
 	n.first[i] = len(n.places)
 	for _, c := range n.events[i].Channels {
 		place, ok := n.byName[c]
@@ -102,9 +104,16 @@ func (n *numbering) count(i int) {
 	}
 }
 
+// sortedCounters returns the counters by name.
+func (n *numbering) sortedCounters() []counter {
+	return slices.SortedFunc(slices.Values(n.counters), func(a, b counter) int {
+		return strings.Compare(string(a.name), string(b.name))
+	})
+}
+
 // number gives ids and numbers to the fresh events, in the order of their drafts, once every counter knows
-// its head. The ids follow last.
-func (n *numbering) number(last int64) error {
+// its head. id returns the id of the first of them, the second, and so on.
+func (n *numbering) number(id func(nth int) int64) error {
 	next := make([]channels.Seq, len(n.counters))
 	for i := range n.counters {
 		c := &n.counters[i]
@@ -114,13 +123,14 @@ func (n *numbering) number(last int64) error {
 		next[i] = channels.Seq(c.head - c.fresh + 1)
 	}
 	positions := make([]channels.Position, len(n.places))
+	nth := 0
 	for i := range n.events {
 		if !n.fresh(i) {
 			continue
 		}
 		e := &n.events[i]
-		last++
-		e.ID = channels.EventID(last)
+		e.ID = channels.EventID(id(nth))
+		nth++
 		at := n.first[i]
 		e.Positions = positions[at : at+len(e.Channels) : at+len(e.Channels)]
 		for j, c := range e.Channels {
@@ -129,7 +139,6 @@ func (n *numbering) number(last int64) error {
 			next[place]++
 		}
 	}
-	n.lastEvent = last
 	return nil
 }
 

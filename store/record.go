@@ -141,3 +141,49 @@ func printable(s string) string {
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
+
+// scanner is a row to be read.
+type scanner interface{ Scan(dest ...any) error }
+
+// prefixed is a row with more columns in front.
+type prefixed struct {
+	row   scanner
+	first []any
+}
+
+func (p prefixed) Scan(dest ...any) error {
+	return p.row.Scan(append(p.first[:len(p.first):len(p.first)], dest...)...)
+}
+
+// scanEvent reads an event's columns.
+func scanEvent(row scanner) (e channels.Event, err error) {
+	var positions, skip string
+	var private []byte
+	var us int64
+	if err := row.Scan(&e.ID, &positions, &e.Type, &e.Data, &e.Raw, &private, &e.Scope, &e.User, &skip,
+		&e.Device.Type, &e.Device.ID, &e.Key, &us); err != nil {
+		return e, err
+	}
+	e.Private, e.Time = private, time.UnixMicro(us).UTC()
+	if e.SkipUsers, err = decodeSkipUsers(skip); err != nil {
+		return e, fmt.Errorf("event %d: %w", e.ID, err)
+	}
+	if err := place(&e, positions); err != nil {
+		return e, fmt.Errorf("event %d: %w", e.ID, err)
+	}
+	return e, nil
+}
+
+// scanDevice reads a device's columns.
+func scanDevice(row scanner) (d devices.Device, err error) {
+	var seen *int64
+	var values []byte
+	if err := row.Scan(&d.Type, &d.ID, &d.Status, &seen, &d.Firmware, &d.Battery, &values); err != nil {
+		return d, err
+	}
+	d.LastSeen = fromMicro(seen)
+	if d.Values, err = decodeValues(values); err != nil {
+		return d, fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
+	}
+	return d, nil
+}

@@ -63,14 +63,14 @@ func (w *sqliteWriter) appendDrafts(drafts []channels.Draft, now time.Time) ([]c
 			return nil, fmt.Errorf("count on %s: %w", c.name, err)
 		}
 	}
-	if err := batch.number(last); err != nil {
+	if err := batch.number(func(nth int) int64 { return last + 1 + int64(nth) }); err != nil {
 		return nil, err
 	}
 	if err := w.addEvents(batch, now); err != nil {
 		return nil, err
 	}
-	if batch.lastEvent != last {
-		if err := w.exec(w.do.setLastEvent, batch.lastEvent); err != nil {
+	if batch.freshEvents > 0 {
+		if err := w.exec(w.do.setLastEvent, last+int64(batch.freshEvents)); err != nil {
 			return nil, fmt.Errorf("set the counter of events: %w", err)
 		}
 	}

@@ -60,19 +60,6 @@ func (s *SQLite) scanDevices(ctx context.Context, stmt *sql.Stmt, args ...any) (
 	return all, rows.Err()
 }
 
-func scanDevice(row scanner) (d devices.Device, err error) {
-	var seen *int64
-	var values []byte
-	if err := row.Scan(&d.Type, &d.ID, &d.Status, &seen, &d.Firmware, &d.Battery, &values); err != nil {
-		return d, err
-	}
-	d.LastSeen = fromMicro(seen)
-	if d.Values, err = decodeValues(values); err != nil {
-		return d, fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
-	}
-	return d, nil
-}
-
 // Mark is devices.Marks'.
 func (s *SQLite) Mark(ctx context.Context, name string) (value []byte, err error) {
 	err = s.read.mark.QueryRowContext(ctx, name).Scan(&value)

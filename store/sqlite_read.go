@@ -259,43 +259,11 @@ func scanRun(rows *sql.Rows) (run run, err error) {
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var seq channels.Seq
-		e, err := scanEvent(prefixed{rows, &seq})
+		e, err := scanEvent(prefixed{rows, []any{&seq}})
 		if err != nil {
 			return run, err
 		}
 		run.seqs, run.events = append(run.seqs, seq), append(run.events, e)
 	}
 	return run, rows.Err()
-}
-
-// scanner is a row to be read.
-type scanner interface{ Scan(dest ...any) error }
-
-// prefixed is a row with one more column in front.
-type prefixed struct {
-	row   scanner
-	first any
-}
-
-func (p prefixed) Scan(dest ...any) error {
-	return p.row.Scan(append([]any{p.first}, dest...)...)
-}
-
-// scanEvent reads an event's columns.
-func scanEvent(row scanner) (e channels.Event, err error) {
-	var positions, skip string
-	var private []byte
-	var us int64
-	if err := row.Scan(&e.ID, &positions, &e.Type, &e.Data, &e.Raw, &private, &e.Scope, &e.User, &skip,
-		&e.Device.Type, &e.Device.ID, &e.Key, &us); err != nil {
-		return e, err
-	}
-	e.Private, e.Time = private, time.UnixMicro(us).UTC()
-	if e.SkipUsers, err = decodeSkipUsers(skip); err != nil {
-		return e, fmt.Errorf("event %d: %w", e.ID, err)
-	}
-	if err := place(&e, positions); err != nil {
-		return e, fmt.Errorf("event %d: %w", e.ID, err)
-	}
-	return e, nil
 }

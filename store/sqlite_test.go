@@ -46,24 +46,23 @@ func execute(t testing.TB, path, query string) {
 }
 
 func TestSQLite(t *testing.T) {
+	var handles []*store.SQLite
 	logtest.Run(t, func(t *testing.T) logtest.Harness {
+		for _, s := range handles {
+			_ = s.Close()
+		}
 		path := filepath.Join(t.TempDir(), "log.db")
 		s := openFile(t, path, testOptions())
-		others := []*store.SQLite{s}
+		handles = []*store.SQLite{s}
 		return logtest.Harness{
 			Log: s,
 			Another: func(t *testing.T) logtest.Log {
 				other := openFile(t, path, testOptions())
-				others = append(others, other)
+				handles = append(handles, other)
 				return other
 			},
 			Jump:         s.Jump,
 			DeleteEvents: func(t *testing.T) { execute(t, path, "DELETE FROM events; DELETE FROM positions") },
-			Close: func() {
-				for _, s := range others {
-					_ = s.Close()
-				}
-			},
 			KeyRetention: testOptions().KeyRetention,
 			Refusals:     testOptions().Refusals,
 		}

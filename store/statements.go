@@ -9,6 +9,9 @@ import (
 //go:embed sqlite.sql
 var sqliteStatements string
 
+//go:embed postgres.sql
+var postgresStatements string
+
 // statements reads a file of SQL in which every statement follows a line "-- name: {name}".
 type statements map[string]string
 

@@ -99,6 +99,8 @@ func Open(ctx context.Context, databaseURL string, options Options) (Store, erro
 	switch scheme {
 	case "sqlite":
 		return OpenSQLite(ctx, rest, options)
+	case "postgres", "postgresql":
+		return OpenPostgres(ctx, databaseURL, options)
 	default:
 		// The URL is not repeated: it may hold a password.
 		return nil, fmt.Errorf("database: want sqlite:PATH or postgres://USER@HOST/NAME, not %q", scheme+":…")

@@ -30,8 +30,6 @@ type Harness struct {
 	Jump func(ctx context.Context) error
 	// DeleteEvents deletes all events behind the log's back, as with a database's shell.
 	DeleteEvents func(t *testing.T)
-	// Close ends the log early; the suite calls it where it opens many. Nil for nothing.
-	Close func()
 
 	// KeyRetention is how long the log remembers idempotency keys, at least an hour.
 	KeyRetention time.Duration
@@ -39,7 +37,8 @@ type Harness struct {
 	Refusals channels.Retention
 }
 
-// Run plays all scenes, each with a log of its own that open makes.
+// Run plays all scenes, one after the other, each with a log that open makes. Some take many logs: open may end
+// the one that it made before.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	for _, scenes := range [][]scene{
 		numberScenes(), orderScenes(), batchScenes(), keyScenes(), readScenes(), jumpScenes(), timeScenes(),

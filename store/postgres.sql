@@ -1,0 +1,222 @@
+-- The statements of PostgreSQL. Each follows a line "-- name: …" and stands for the one of that name in Go.
+
+-- name: settings
+-- ?1 is lock_timeout. What is confirmed must be on the disk, whatever the server's default is.
+SELECT set_config('lock_timeout', $1, true),
+  CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END
+
+-- name: share log
+LOCK TABLE griphub.log IN ROW SHARE MODE
+
+-- name: identity
+-- Whether the database is what it was when a number was last given, and the transaction, to ask for its fate.
+SELECT identity = griphub.identity(), pg_current_xact_id()::text FROM griphub.log
+
+-- name: fate
+SELECT coalesce(pg_xact_status($1::text::xid8), '')
+
+-- name: own log
+LOCK TABLE griphub.log IN EXCLUSIVE MODE
+
+-- name: newest id
+SELECT last_value FROM griphub.event_ids
+
+-- name: jump
+INSERT INTO griphub.jumps (base, time) VALUES ($1, $2)
+
+-- name: set base
+UPDATE griphub.log SET base = $1, identity = griphub.identity()
+
+-- name: set newest id
+SELECT setval('griphub.event_ids', $1)
+
+-- name: claim keys
+-- Waits for transactions that brought the same keys. $1 is in order, as everybody's is.
+INSERT INTO griphub.keys (key, event_id, positions, stored)
+SELECT asked.key, 0, '', $2 FROM unnest($1::text[]) WITH ORDINALITY AS asked (key, place) ORDER BY place
+ON CONFLICT (key) DO NOTHING
+RETURNING key
+
+-- name: find keys
+SELECT k.key, e.id IS NOT NULL, k.event_id, k.positions, coalesce(e.type, ''), coalesce(e.data, ''),
+  coalesce(e.raw, false), e.private, coalesce(e.scope, ''), coalesce(e.user_id, ''), coalesce(e.skip_users, ''),
+  coalesce(e.device_type, ''), coalesce(e.device_id, ''), coalesce(e.key, ''), coalesce(e.time, 0)
+FROM griphub.keys AS k LEFT JOIN griphub.events AS e ON e.id = k.event_id
+WHERE k.key = ANY ($1::text[]) AND k.event_id <> 0
+
+-- name: count
+-- Moves the counters of the channels $1 by $2, from the base where they are behind that, and locks them. $1 is in
+-- order, as everybody's is, so that nobody waits in a circle.
+INSERT INTO griphub.channels AS c (name, head, oldest)
+SELECT asked.name, l.base + asked.n, $3
+FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS asked (name, n, place), griphub.log AS l
+ORDER BY place
+ON CONFLICT (name) DO UPDATE SET
+  head = greatest(c.head, (SELECT base FROM griphub.log)) + excluded.head - (SELECT base FROM griphub.log),
+  oldest = coalesce(c.oldest, excluded.oldest)
+
+-- name: counted channels
+-- A statement of its own, as it must see what the transactions stored that "count" waited for.
+SELECT c.name, c.id, c.head, coalesce((
+  SELECT p.latest FROM griphub.positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1), 0)
+FROM griphub.channels AS c WHERE c.name = ANY ($1::text[])
+
+-- name: new ids
+SELECT nextval('griphub.event_ids') FROM generate_series(1, $1)
+
+-- name: add events
+INSERT INTO griphub.events (id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id,
+  key, time, stored)
+SELECT *, $14::bigint FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::boolean[], $6::bytea[], $7::text[],
+  $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[])
+
+-- name: add positions
+INSERT INTO griphub.positions (channel_id, seq, event_id, latest)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+
+-- name: settle keys
+UPDATE griphub.keys AS k SET event_id = e.id, positions = e.positions
+FROM unnest($1::text[], $2::bigint[], $3::text[]) AS e (key, id, positions)
+WHERE k.key = e.key
+
+-- name: add refusals
+INSERT INTO griphub.refusals (source, reason, payload, time)
+SELECT r.source, r.reason, r.payload, r.time
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
+  AS r (source, reason, payload, time, place) ORDER BY place
+
+-- name: put devices
+INSERT INTO griphub.devices (type, id, status, last_seen, firmware, battery, data)
+SELECT d.type, d.id, d.status, d.last_seen, d.firmware, d.battery, d.data
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::float8[], $7::bytea[]) WITH ORDINALITY
+  AS d (type, id, status, last_seen, firmware, battery, data, place) ORDER BY place
+ON CONFLICT (type, id) DO UPDATE SET status = excluded.status, last_seen = excluded.last_seen,
+  firmware = excluded.firmware, battery = excluded.battery, data = excluded.data
+
+-- name: put marks
+INSERT INTO griphub.marks (name, value)
+SELECT m.name, m.value FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS m (name, value, place) ORDER BY place
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: mark
+SELECT value FROM griphub.marks WHERE name = $1
+
+-- name: event
+SELECT id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id, key, time
+FROM griphub.events WHERE id = $1
+
+-- name: heads
+-- Rows come in the order of the names.
+SELECT coalesce(c.id, 0), coalesce(c.head, 0), coalesce(c.floor, 0), l.base
+FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
+  CROSS JOIN griphub.log AS l LEFT JOIN griphub.channels AS c ON c.name = asked.name
+ORDER BY place
+
+-- name: jumps
+SELECT base FROM griphub.jumps
+
+-- name: is position
+SELECT EXISTS (SELECT FROM griphub.positions WHERE channel_id = $1 AND seq = $2)
+
+-- name: page
+SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
+  e.device_id, e.key, e.time
+FROM griphub.positions AS p JOIN griphub.events AS e ON e.id = p.event_id
+WHERE p.channel_id = $1 AND p.seq > $2
+ORDER BY p.seq LIMIT $3
+
+-- name: latest
+SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
+  e.device_id, e.key, e.time
+FROM griphub.positions AS p JOIN griphub.events AS e ON e.id = p.event_id
+WHERE p.channel_id = $1
+ORDER BY p.seq DESC LIMIT $2
+
+-- name: seq at
+-- The place before the first event of the channel $1 whose time is $2 or later; no row where there is no such
+-- event. All events at or below low are too early; positions.latest finds the highest such number, bit by bit.
+-- An event that was trimmed may have been later than all that are left, so the times themselves have the last word.
+WITH RECURSIVE search (low, step) AS (
+  SELECT 0::bigint, 1::bigint << 52
+  UNION ALL
+  SELECT low + CASE WHEN (
+      SELECT latest FROM griphub.positions WHERE channel_id = $1 AND seq >= low + step ORDER BY seq LIMIT 1) < $2
+    THEN step ELSE 0 END, step / 2
+  FROM search WHERE step > 0
+)
+SELECT p.seq - 1 FROM griphub.positions AS p JOIN griphub.events AS e ON e.id = p.event_id
+WHERE p.channel_id = $1 AND p.seq > (SELECT max(low) FROM search) AND e.time >= $2
+ORDER BY p.seq LIMIT 1
+
+-- name: refusals
+SELECT id, source, reason, payload, time FROM griphub.refusals WHERE id < $1 ORDER BY id DESC LIMIT $2
+
+-- name: devices
+SELECT d.type, d.id, d.status, d.last_seen, d.firmware, d.battery, d.data
+FROM unnest($1::text[], $2::text[]) AS asked (type, id)
+  JOIN griphub.devices AS d ON d.type = asked.type AND d.id = asked.id
+
+-- name: list devices
+SELECT type, id, status, last_seen, firmware, battery, data FROM griphub.devices
+WHERE (type, id) > ($1, $2) ORDER BY type, id LIMIT $3
+
+-- name: list devices of type
+SELECT type, id, status, last_seen, firmware, battery, data FROM griphub.devices
+WHERE type = $1 AND id > $2 ORDER BY id LIMIT $3
+
+-- name: counted
+-- Channels that have events.
+SELECT id, name, head, floor, oldest FROM griphub.channels WHERE head > floor
+
+-- name: newest kept
+-- Of the channels $1, those that have more than the newest $2 events, and the number that is followed by these.
+SELECT asked.id, p.seq
+FROM unnest($1::bigint[], $2::bigint[]) AS asked (id, count), LATERAL (
+  SELECT seq FROM griphub.positions WHERE channel_id = asked.id ORDER BY seq DESC LIMIT 1 OFFSET asked.count) AS p
+
+-- name: trim alone
+-- Two that trim at the same time would each leave to the other what is on channels of both.
+SELECT pg_advisory_xact_lock(hashtextextended('griphub trim', 0))
+
+-- name: lock channels
+-- In order, as everybody's is.
+SELECT id, head FROM griphub.channels WHERE id = ANY ($1::bigint[]) ORDER BY name FOR NO KEY UPDATE
+
+-- name: oldest
+SELECT asked.id, p.seq, p.event_id, coalesce(e.positions, ''), coalesce(e.stored, 0)
+FROM unnest($1::bigint[]) AS asked (id), LATERAL (
+  SELECT * FROM griphub.positions WHERE channel_id = asked.id ORDER BY seq LIMIT $2) AS p
+  LEFT JOIN griphub.events AS e ON e.id = p.event_id
+ORDER BY asked.id, p.seq
+
+-- name: set floors
+UPDATE griphub.channels AS c SET floor = f.floor, oldest = f.oldest
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS f (id, floor, oldest)
+WHERE c.id = f.id
+
+-- name: delete positions
+DELETE FROM griphub.positions AS p USING unnest($1::bigint[], $2::bigint[]) AS f (id, floor)
+WHERE p.channel_id = f.id AND p.seq <= f.floor
+
+-- name: floors
+SELECT name, floor FROM griphub.channels WHERE name = ANY ($1::text[])
+
+-- name: delete events
+DELETE FROM griphub.events WHERE id = ANY ($1::bigint[])
+
+-- name: delete keys
+DELETE FROM griphub.keys WHERE key IN (SELECT key FROM griphub.keys WHERE stored < $1 ORDER BY stored LIMIT $2)
+
+-- name: delete refusals
+DELETE FROM griphub.refusals WHERE id IN (
+  SELECT id FROM griphub.refusals
+  WHERE time < $1 OR id <= (SELECT id FROM griphub.refusals ORDER BY id DESC LIMIT 1 OFFSET $2)
+  ORDER BY id LIMIT $3)
+
+-- name: lead
+SELECT pg_try_advisory_lock(hashtextextended('griphub lead ' || $1, 0))
+
+-- name: lead watched
+-- The server notices within seconds that the leader's machine is gone.
+SELECT set_config('tcp_keepalives_idle', '4', false), set_config('tcp_keepalives_interval', '2', false),
+  set_config('tcp_keepalives_count', '3', false)

@@ -1,0 +1,291 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// Why a transaction is tried again.
+var (
+	errMoved   = errors.New("the database is another copy than before")
+	errKeyGone = errors.New("an idempotency key was forgotten while it was asked for")
+)
+
+// attempts bounds how often a transaction is tried again. Once is the rule, and rare.
+const attempts = 5
+
+// commitWithin bounds how long a commit may take, whatever its caller's context says.
+const commitWithin = time.Minute
+
+// Append is channels.Log's. It locks idempotency keys, then channels, then devices, then marks, each in order, so that
+// no two transactions wait for each other.
+func (p *Postgres) Append(ctx context.Context, batch channels.Batch) ([]channels.Event, error) {
+	change, err := parseState(batch.State)
+	if err != nil {
+		return nil, err
+	}
+	if len(batch.Drafts)+len(batch.Refused)+len(change.devices)+len(change.marks) == 0 {
+		return nil, ctx.Err()
+	}
+	for range attempts {
+		var events []channels.Event
+		events, err = p.tryAppend(ctx, batch, change)
+		switch {
+		case errors.Is(err, errMoved):
+			if err := p.jump(ctx, false); err != nil {
+				return nil, err
+			}
+		case !errors.Is(err, errKeyGone):
+			return events, postgresError(err)
+		}
+	}
+	return nil, err
+}
+
+// An appending is one transaction that appends, on a connection of its own.
+type appending struct {
+	do    statements
+	conn  *pgx.Conn
+	now   time.Time
+	batch *numbering
+	id    string // of the transaction
+}
+
+func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change stateChange) ([]channels.Event, error) {
+	conn, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Where this returns in the middle of the transaction, the pool closes the connection, which rolls it back.
+	defer conn.Release()
+	now := p.options.Now()
+	a := &appending{do: p.do, conn: conn.Conn(), now: now, batch: newNumbering(batch.Drafts, now)}
+	if err := a.begin(ctx, p.options.LockWait); err != nil {
+		return nil, err
+	}
+	if err := a.number(ctx); err != nil {
+		return nil, err
+	}
+	// From here on the transaction is finished whatever ctx says, as its caller could not tell what became of it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitWithin)
+	defer cancel()
+	if err := a.commit(ctx, batch.Refused, change); err != nil {
+		conn.Release()
+		if err = p.fate(ctx, a.id, err); err != nil {
+			return nil, err
+		}
+	}
+	return a.batch.finish(), nil
+}
+
+// begin opens the transaction, makes sure that the log is its own newest copy, and finds out which drafts are new.
+func (a *appending) begin(ctx context.Context, lockWait time.Duration) error {
+	batch := &pgx.Batch{}
+	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+	batch.Queue(a.do["settings"], fmt.Sprintf("%dms", lockWait.Milliseconds()))
+	batch.Queue(a.do["share log"])
+	batch.Queue(a.do["identity"]).QueryRow(func(row pgx.Row) error {
+		var same bool
+		if err := row.Scan(&same, &a.id); err != nil {
+			return err
+		}
+		if !same {
+			return errMoved
+		}
+		return nil
+	})
+	keys := a.keys()
+	known := make(map[string]channels.Event)
+	claimed := 0
+	if len(keys) > 0 {
+		batch.Queue(a.do["claim keys"], keys, a.now.UnixMicro()).Exec(func(tag pgconn.CommandTag) error {
+			claimed = int(tag.RowsAffected())
+			return nil
+		})
+		batch.Queue(a.do["find keys"], keys).Query(func(rows pgx.Rows) error { return scanKnown(rows, known) })
+	}
+	if err := a.conn.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	if claimed+len(known) != len(keys) {
+		return errKeyGone
+	}
+	return a.batch.recall(func(key string) (channels.Event, bool, error) {
+		e, found := known[printable(key)]
+		return e, found, nil
+	})
+}
+
+// keys returns the batch's idempotency keys in order, each once.
+func (a *appending) keys() []string {
+	var keys []string
+	for i := range a.batch.events {
+		if key := a.batch.events[i].Key; key != "" {
+			keys = append(keys, printable(key))
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// number takes the numbers of the new events. It waits for transactions that take numbers of the same channels.
+func (a *appending) number(ctx context.Context) error {
+	if len(a.batch.counters) == 0 {
+		return nil
+	}
+	var names []string
+	var counts []int64
+	for _, c := range a.batch.sortedCounters() {
+		names, counts = append(names, string(c.name)), append(counts, c.fresh)
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(a.do["count"], names, counts, a.now.UnixMicro())
+	batch.Queue(a.do["counted channels"], names).Query(func(rows pgx.Rows) error {
+		var name string
+		var id, head, latest int64
+		_, err := pgx.ForEachRow(rows, []any{&name, &id, &head, &latest}, func() error {
+			c := &a.batch.counters[a.batch.byName[channels.Channel(name)]]
+			c.id, c.head, c.latest = id, head, latest
+			return nil
+		})
+		return err
+	})
+	var ids []int64
+	batch.Queue(a.do["new ids"], a.batch.freshEvents).Query(func(rows pgx.Rows) (err error) {
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	})
+	if err := a.conn.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("count on %d channels: %w", len(names), err)
+	}
+	return a.batch.number(func(i int) int64 { return ids[i] })
+}
+
+// commit writes everything and commits, in one exchange with the server.
+func (a *appending) commit(ctx context.Context, refused []channels.Refusal, change stateChange) error {
+	batch := &pgx.Batch{}
+	if a.batch.freshEvents > 0 {
+		a.queueEvents(batch)
+	}
+	if len(refused) > 0 {
+		a.queueRefusals(batch, refused)
+	}
+	if err := a.queueState(batch, change); err != nil {
+		return err
+	}
+	batch.Queue("COMMIT")
+	if err := a.conn.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (a *appending) queueEvents(batch *pgx.Batch) {
+	var e eventColumns
+	var p positionColumns
+	var k keyColumns
+	for i := range a.batch.events {
+		if !a.batch.fresh(i) {
+			continue
+		}
+		event := &a.batch.events[i]
+		positions := event.Cursor().String()
+		e.add(event, positions)
+		for j, position := range event.Positions {
+			p.add(a.batch.counter(i, j), position.Seq, event)
+		}
+		if event.Key != "" {
+			k.add(event, positions)
+		}
+	}
+	batch.Queue(a.do["add events"], e.id, e.positions, e.kind, e.data, e.raw, e.private, e.scope, e.user, e.skip,
+		e.deviceType, e.deviceID, e.key, e.time, a.now.UnixMicro())
+	batch.Queue(a.do["add positions"], p.channel, p.seq, p.event, p.latest)
+	if len(k.key) > 0 {
+		batch.Queue(a.do["settle keys"], k.key, k.event, k.positions)
+	}
+}
+
+func (a *appending) queueRefusals(batch *pgx.Batch, refused []channels.Refusal) {
+	var source, reason []string
+	var payload [][]byte
+	var at []int64
+	for i := range refused {
+		r := &refused[i]
+		source, reason = append(source, printable(r.Source)), append(reason, printable(r.Reason))
+		payload, at = append(payload, notNil(r.Payload)), append(at, orNow(r.Time, a.now))
+	}
+	batch.Queue(a.do["add refusals"], source, reason, payload, at)
+}
+
+func (a *appending) queueState(batch *pgx.Batch, change stateChange) error {
+	if len(change.devices) > 0 {
+		var d deviceColumns
+		for i := range change.devices {
+			if err := d.add(&change.devices[i]); err != nil {
+				return err
+			}
+		}
+		batch.Queue(a.do["put devices"], d.kind, d.id, d.status, d.seen, d.firmware, d.battery, d.values)
+	}
+	if len(change.marks) > 0 {
+		var name []string
+		var value [][]byte
+		for _, m := range change.marks {
+			name, value = append(name, printable(m.Name)), append(value, notNil(m.Value))
+		}
+		batch.Queue(a.do["put marks"], name, value)
+	}
+	return nil
+}
+
+// fate finds out what became of a commit whose answer was not received, as with the connection. An error that the
+// server sent is an answer.
+func (p *Postgres) fate(ctx context.Context, transaction string, err error) error {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) && answer.Severity != "FATAL" {
+		return err
+	}
+	for ctx.Err() == nil {
+		var status string
+		if p.pool.QueryRow(ctx, p.do["fate"], transaction).Scan(&status) == nil {
+			switch status {
+			case "committed":
+				return nil
+			case "aborted":
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("%w; whether it was stored is not known", err)
+}
+
+// scanKnown reads the events that have keys.
+func scanKnown(rows pgx.Rows, known map[string]channels.Event) error {
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		var stored bool
+		e, err := scanEvent(prefixed{rows, []any{&key, &stored}})
+		if err != nil {
+			return err
+		}
+		if !stored {
+			e = channels.Event{Draft: channels.Draft{Channels: e.Channels}, ID: e.ID, Positions: e.Positions}
+		}
+		known[key] = e
+	}
+	return rows.Err()
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
+)
+
+// Rows travel to PostgreSQL as one array per column.
+
+// eventColumns are rows of events.
+type eventColumns struct {
+	id                        []int64
+	positions, kind           []string
+	data                      [][]byte
+	raw                       []bool
+	private                   [][]byte
+	scope, user, skip         []string
+	deviceType, deviceID, key []string
+	time                      []int64
+}
+
+func (c *eventColumns) add(e *channels.Event, positions string) {
+	c.id = append(c.id, int64(e.ID))
+	c.positions = append(c.positions, positions)
+	c.kind = append(c.kind, printable(e.Type))
+	c.data = append(c.data, notNil(e.Data))
+	c.raw = append(c.raw, e.Raw)
+	c.private = append(c.private, e.Private)
+	c.scope = append(c.scope, string(e.Scope))
+	c.user = append(c.user, printable(e.User))
+	c.skip = append(c.skip, encodeSkipUsers(e.SkipUsers))
+	c.deviceType = append(c.deviceType, printable(e.Device.Type))
+	c.deviceID = append(c.deviceID, printable(e.Device.ID))
+	c.key = append(c.key, printable(e.Key))
+	c.time = append(c.time, e.Time.UnixMicro())
+}
+
+// positionColumns are rows of positions.
+type positionColumns struct {
+	channel, seq, event, latest []int64
+}
+
+func (c *positionColumns) add(of *counter, seq channels.Seq, e *channels.Event) {
+	of.latest = max(of.latest, e.Time.UnixMicro())
+	c.channel = append(c.channel, of.id)
+	c.seq = append(c.seq, int64(seq))
+	c.event = append(c.event, int64(e.ID))
+	c.latest = append(c.latest, of.latest)
+}
+
+// keyColumns are what is known of idempotency keys.
+type keyColumns struct {
+	key       []string
+	event     []int64
+	positions []string
+}
+
+func (c *keyColumns) add(e *channels.Event, positions string) {
+	c.key = append(c.key, printable(e.Key))
+	c.event = append(c.event, int64(e.ID))
+	c.positions = append(c.positions, positions)
+}
+
+// deviceColumns are rows of devices.
+type deviceColumns struct {
+	kind, id, status, firmware []string
+	seen                       []*int64
+	battery                    []*float64
+	values                     [][]byte
+}
+
+func (c *deviceColumns) add(d *devices.Device) error {
+	values, err := encodeValues(d.Values)
+	if err != nil {
+		return fmt.Errorf("device %s/%s: values: %w", d.Type, d.ID, err)
+	}
+	c.kind = append(c.kind, printable(d.Type))
+	c.id = append(c.id, printable(d.ID))
+	c.status = append(c.status, printable(string(d.Status)))
+	c.seen = append(c.seen, micro(d.LastSeen))
+	c.firmware = append(c.firmware, printable(d.Firmware))
+	c.battery = append(c.battery, d.Battery)
+	c.values = append(c.values, values)
+	return nil
+}

@@ -1,0 +1,73 @@
+package store_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/griphub/griphub/channels/logtest"
+	"github.com/griphub/griphub/store"
+	"github.com/griphub/griphub/store/pgtest"
+)
+
+// server is the PostgreSQL server of all tests of this binary.
+var server pgtest.Server
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	server.Stop()
+	os.Exit(code)
+}
+
+// openDatabase opens the database until the test ends.
+func openDatabase(t testing.TB, url string, options store.Options) *store.Postgres {
+	t.Helper()
+	s, err := store.OpenPostgres(context.Background(), url, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// query runs SQL on the database behind the store's back.
+func query(t testing.TB, url, text string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPostgres(t *testing.T) {
+	var handles []*store.Postgres
+	url := server.Database(t)
+	logtest.Run(t, func(t *testing.T) logtest.Harness {
+		for _, s := range handles {
+			_ = s.Close()
+		}
+		query(t, url, "DROP SCHEMA IF EXISTS griphub CASCADE")
+		s := openDatabase(t, url, testOptions())
+		handles = []*store.Postgres{s}
+		return logtest.Harness{
+			Log: s,
+			Another: func(t *testing.T) logtest.Log {
+				other := openDatabase(t, url, testOptions())
+				handles = append(handles, other)
+				return other
+			},
+			Jump: s.Jump,
+			DeleteEvents: func(t *testing.T) {
+				query(t, url, "DELETE FROM griphub.events; DELETE FROM griphub.positions")
+			},
+			KeyRetention: testOptions().KeyRetention,
+			Refusals:     testOptions().Refusals,
+		}
+	})
+}

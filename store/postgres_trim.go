@@ -1,0 +1,263 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/griphub/griphub/channels"
+)
+
+// Trim is channels.Log's. What counts for Retention.Age is when an event was stored, not when it happened:
+// devices' clocks err. Besides entries of channels it deletes idempotency keys and refused messages that
+// Options do not keep, and counts them too.
+func (p *Postgres) Trim(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
+	int, error) {
+	due, err := p.dueChannels(ctx, keep, now)
+	if err != nil {
+		return 0, fmt.Errorf("trim: %w", postgresError(err))
+	}
+	n := 0
+	if len(due) > 0 {
+		if n, err = p.trimChannels(ctx, due); err != nil {
+			return 0, fmt.Errorf("trim %d channels: %w", len(due), postgresError(err))
+		}
+	}
+	// Transactions of their own: those that append lock keys before channels.
+	keys, err := p.pool.Exec(ctx, p.do["delete keys"], cutoff(p.options.KeyRetention, now), trimAtOnce)
+	if err != nil {
+		return 0, fmt.Errorf("trim keys: %w", postgresError(err))
+	}
+	refusals := int64(math.MaxInt64) // there is no such row
+	if p.options.Refusals.Count > 0 {
+		refusals = int64(p.options.Refusals.Count)
+	}
+	refused, err := p.pool.Exec(ctx, p.do["delete refusals"], cutoff(p.options.Refusals.Age, now), refusals, trimAtOnce)
+	if err != nil {
+		return 0, fmt.Errorf("trim refusals: %w", postgresError(err))
+	}
+	return n + int(keys.RowsAffected()+refused.RowsAffected()), nil
+}
+
+// dueChannels finds the channels that have something to trim, as many as one call can serve.
+func (p *Postgres) dueChannels(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
+	[]dueChannel, error) {
+	rows, err := p.pool.Query(ctx, p.do["counted"])
+	if err != nil {
+		return nil, err
+	}
+	var due, candidates []dueChannel
+	var id, head, floor int64
+	var name string
+	var oldest *int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &name, &head, &floor, &oldest}, func() error {
+		c := newDueChannel(id, channels.Channel(name), keep(channels.Channel(name)), now)
+		switch {
+		case oldest != nil && *oldest < c.before && len(due) < trimAtOnce:
+			due = append(due, c)
+		case c.count > 0 && head-floor > int64(c.count):
+			candidates = append(candidates, c)
+		}
+		return nil
+	})
+	if err != nil || len(candidates) == 0 {
+		return due, err
+	}
+	notKept, err := p.newestNotKept(ctx, p.pool, candidates)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range candidates {
+		if notKept[c.id] > 0 && len(due) < trimAtOnce {
+			due = append(due, c)
+		}
+	}
+	return due, nil
+}
+
+// newestNotKept returns, by the channels' ids, the highest numbers that the channels' counts do not keep.
+func (p *Postgres) newestNotKept(ctx context.Context, db interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}, of []dueChannel) (map[int64]channels.Seq, error) {
+	var ids, counts []int64
+	for _, c := range of {
+		if c.count > 0 {
+			ids, counts = append(ids, c.id), append(counts, int64(c.count))
+		}
+	}
+	notKept := make(map[int64]channels.Seq, len(ids))
+	rows, err := db.Query(ctx, p.do["newest kept"], ids, counts)
+	if err != nil {
+		return nil, err
+	}
+	var id int64
+	var seq channels.Seq
+	_, err = pgx.ForEachRow(rows, []any{&id, &seq}, func() error {
+		notKept[id] = seq
+		return nil
+	})
+	return notKept, err
+}
+
+// trimChannels trims channels that are due, each by its share of what one call may delete.
+func (p *Postgres) trimChannels(ctx context.Context, due []dueChannel) (n int, err error) {
+	err = pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+		t := &trimming{do: p.do, tx: tx, due: make(map[int64]*dueChannel, len(due))}
+		for i := range due {
+			t.due[due[i].id] = &due[i]
+			t.ids = append(t.ids, due[i].id)
+		}
+		if _, err := tx.Exec(ctx, p.do["trim alone"]); err != nil {
+			return err
+		}
+		if err := t.lock(ctx); err != nil {
+			return err
+		}
+		notKept, err := p.newestNotKept(ctx, tx, due)
+		if err != nil {
+			return err
+		}
+		if err := t.choose(ctx, notKept, max(1, trimAtOnce/len(due))); err != nil {
+			return err
+		}
+		n = len(t.gone)
+		return t.delete(ctx)
+	})
+	return n, err
+}
+
+// A trimming is one transaction that trims channels.
+type trimming struct {
+	do   statements
+	tx   pgx.Tx
+	ids  []int64 // of the channels
+	due  map[int64]*dueChannel
+	head map[int64]channels.Seq
+
+	gone   []trimEntry
+	floors floorColumns
+}
+
+// floorColumns are rows of channels, with what trimming changes.
+type floorColumns struct {
+	id, floor []int64
+	oldest    []*int64
+}
+
+// lock keeps others from adding to the channels.
+func (t *trimming) lock(ctx context.Context) error {
+	rows, err := t.tx.Query(ctx, t.do["lock channels"], t.ids)
+	if err != nil {
+		return err
+	}
+	t.head = make(map[int64]channels.Seq, len(t.ids))
+	var id int64
+	var head channels.Seq
+	_, err = pgx.ForEachRow(rows, []any{&id, &head}, func() error {
+		t.head[id] = head
+		return nil
+	})
+	return err
+}
+
+// choose finds the entries that go, at most limit of each channel.
+func (t *trimming) choose(ctx context.Context, notKept map[int64]channels.Seq, limit int) error {
+	// One more of each than may go, to know the oldest that stays.
+	rows, err := t.tx.Query(ctx, t.do["oldest"], t.ids, limit+1)
+	if err != nil {
+		return err
+	}
+	entries := make(map[int64][]trimEntry)
+	var id int64
+	var e trimEntry
+	if _, err := pgx.ForEachRow(rows, []any{&id, &e.seq, &e.event, &e.positions, &e.stored}, func() error {
+		entries[id] = append(entries[id], e)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, id := range t.ids {
+		c, all := t.due[id], entries[id]
+		n := min(c.trimmed(all, notKept[id]), limit)
+		switch {
+		case len(all) == 0: // emptied by hand
+			t.floors.add(id, t.head[id], nil)
+		case n > 0 && n < len(all):
+			t.floors.add(id, all[n-1].seq, &all[n].stored)
+		case n > 0:
+			t.floors.add(id, all[n-1].seq, nil)
+		}
+		t.gone = append(t.gone, all[:n]...)
+	}
+	return nil
+}
+
+func (c *floorColumns) add(id int64, floor channels.Seq, oldest *int64) {
+	c.id, c.floor, c.oldest = append(c.id, id), append(c.floor, int64(floor)), append(c.oldest, oldest)
+}
+
+// delete raises the floors and deletes what is below them.
+func (t *trimming) delete(ctx context.Context) error {
+	batch := &pgx.Batch{}
+	batch.Queue(t.do["set floors"], t.floors.id, t.floors.floor, t.floors.oldest)
+	batch.Queue(t.do["delete positions"], t.floors.id, t.floors.floor)
+	if err := t.tx.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	cursors := make([]channels.Cursor, len(t.gone))
+	names := make(map[channels.Channel]bool)
+	for i, e := range t.gone {
+		if e.positions == "" {
+			continue
+		}
+		var err error
+		if cursors[i], err = channels.ParseCursor(e.positions); err != nil {
+			return fmt.Errorf("event %d: %w", e.event, err)
+		}
+		for _, position := range cursors[i] {
+			names[position.Channel] = true
+		}
+	}
+	floors, err := t.readFloors(ctx, names)
+	if err != nil {
+		return err
+	}
+	var events []int64
+	for i, e := range t.gone {
+		covered, err := floors.covers(cursors[i])
+		if err != nil {
+			return err
+		}
+		if covered {
+			events = append(events, e.event)
+		}
+	}
+	_, err = t.tx.Exec(ctx, t.do["delete events"], events)
+	return err
+}
+
+// readFloors returns the floors of the channels. Those that are not there have no events.
+func (t *trimming) readFloors(ctx context.Context, names map[channels.Channel]bool) (*floors, error) {
+	all := make([]string, 0, len(names))
+	for name := range names {
+		all = append(all, string(name))
+	}
+	f := &floors{
+		known: make(map[channels.Channel]channels.Seq, len(names)),
+		find:  func(channels.Channel) (channels.Seq, error) { return channels.MaxSeq, nil },
+	}
+	rows, err := t.tx.Query(ctx, t.do["floors"], all)
+	if err != nil {
+		return nil, err
+	}
+	var name string
+	var floor channels.Seq
+	_, err = pgx.ForEachRow(rows, []any{&name, &floor}, func() error {
+		f.known[channels.Channel(name)] = floor
+		return nil
+	})
+	return f, err
+}
