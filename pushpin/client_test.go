@@ -72,9 +72,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	t.Parallel()
 	const limit = 20_000
 	port := newControlPort(t, nil)
-	c, stop := newClient(t, pushpin.Options{BodyLimit: limit}, port.proxy())
-	stop2 := stop
-	defer stop2()
+	c := startClient(t, pushpin.Options{BodyLimit: limit}, port.proxy())
 	var events []channels.Event
 	events = append(events, run("one", 1, 120)...)
 	for i := 1; i <= 250; i++ {
@@ -213,16 +211,16 @@ func TestNothingIsLostWhileAProxyFails(t *testing.T) {
 
 func TestAFullQueueDropsTheOldestAndViewersAreTold(t *testing.T) {
 	t.Parallel()
-	port := newControlPort(t, status(503))
+	port := newControlPort(t, nil)
 	var log logbook
-	c := startClient(t, pushpin.Options{QueueBytes: 10_000, Logger: log.logger()}, port.proxy())
+	c := restingClient(pushpin.Options{QueueBytes: 10_000, Logger: log.logger()}, port.proxy())
 	c.Send([]channels.Event{sizedEvent("old", 1, 4000), sizedEvent("old", 2, 4000)})
 	c.Send([]channels.Event{sizedEvent("new", 1, 4000), sizedEvent("new", 2, 4000)})
 	c.Send([]channels.Event{event("newest", 1)})
 	if s := c.Status()[0]; s.Dropped != 2 || s.QueuedItems != 3 || s.QueuedBytes > 10_000 {
 		t.Errorf("status %+v", s)
 	}
-	port.become(nil)
+	defer runClient(t, c)()
 	// First what there is, and then the hint: viewers read the log once.
 	wantIDs(t, port, "new:1", "new:2", "newest:1", "old:hint")
 	c.Send(run("old", 3, 3))

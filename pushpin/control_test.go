@@ -163,18 +163,29 @@ func startClient(t testing.TB, options pushpin.Options, proxies ...grip.Proxy) *
 // newClient runs a hasty client until stop.
 func newClient(t testing.TB, options pushpin.Options, proxies ...grip.Proxy) (c *pushpin.Client, stop func()) {
 	t.Helper()
+	c = restingClient(options, proxies...)
+	return c, runClient(t, c)
+}
+
+// restingClient makes a hasty client that does not run yet.
+func restingClient(options pushpin.Options, proxies ...grip.Proxy) *pushpin.Client {
 	if options.Render == nil {
 		options.Render = render
 	}
 	if options.DrainTimeout == 0 {
 		options.DrainTimeout = 50 * time.Millisecond
 	}
-	c = pushpin.NewClient(proxies, options)
+	c := pushpin.NewClient(proxies, options)
 	c.Hasten()
+	return c
+}
+
+func runClient(t testing.TB, c *pushpin.Client) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()
-	return c, sync.OnceFunc(func() {
+	return sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os/exec"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,9 +29,7 @@ type unit []child
 func (u unit) keep(ctx context.Context, dir string, files uint64, log *slog.Logger) error {
 	delay := firstRestart
 	for first := true; ; first = false {
-		start := time.Now()
-		err := u.run(ctx, dir, files, log)
-		lived := time.Since(start)
+		lived, err := u.run(ctx, dir, files, log)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -47,13 +46,21 @@ func (u unit) keep(ctx context.Context, dir string, files uint64, log *slog.Logg
 	}
 }
 
-// run runs all children until the first of them has ended, and then the others.
-func (u unit) run(ctx context.Context, dir string, files uint64, log *slog.Logger) error {
+// run runs all children until the first of them has ended, and then ends the others. It tells how the
+// first one ended, and how long that took.
+func (u unit) run(ctx context.Context, dir string, files uint64, log *slog.Logger) (lived time.Duration, err error) {
+	start := time.Now()
+	var first sync.Once
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range u {
-		g.Go(func() error { return c.run(ctx, dir, files, log) })
+		g.Go(func() error {
+			err := c.run(ctx, dir, files, log)
+			first.Do(func() { lived = time.Since(start) })
+			return err
+		})
 	}
-	return g.Wait()
+	err = g.Wait()
+	return lived, err
 }
 
 // killed tells whether a child ended by a signal, which says nothing about its configuration.

@@ -1,0 +1,355 @@
+package pushpin_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/griphub/griphub/grip"
+)
+
+// The tests of this file hold Pushpin to what griphub relies on, and remember what is surprising.
+
+func TestAHintRepeatsALongPoll(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		hint     grip.Item
+		wantLast string
+	}{
+		{"that fits the sequence tells its own id, which the viewer has not seen", hint("c", "6", "5"), "c; last-id=6"},
+		{"without an id tells where the viewer stands", hint("c", "", ""), "c; last-id=5"},
+		{"after a gap tells where the viewer stands", hint("c", "9", "8"), "c; last-id=5"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+				if a.n > 2 {
+					fmt.Fprint(w, "news")
+					return
+				}
+				set(w, "Grip-Hold", "response", "Grip-Channel", "c; prev-id=5")
+			})
+			body := make(chan string)
+			go func() { body <- fetch(o.URL() + "/poll?cursor=5") }()
+			o.settle("/poll?cursor=5")
+			o.post(c.hint)
+			if last := o.wantAsk("/poll?cursor=5", 3).last; last != c.wantLast {
+				t.Errorf("Grip-Last %q, want %q", last, c.wantLast)
+			}
+			if got := <-body; got != "news" {
+				t.Errorf("body %q", got)
+			}
+		})
+	}
+}
+
+// fetch returns the body, or what went wrong.
+func fetch(url string) string {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	resp, err := client.Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}
+
+func TestAnEventBetweenReadAndHoldIsNoticed(t *testing.T) {
+	t.Parallel()
+	for _, subscribed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("with another subscriber %v", subscribed), func(t *testing.T) {
+			t.Parallel()
+			hold := make(chan struct{})
+			o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+				switch a.path {
+				case "/other":
+					set(w, "Grip-Hold", "stream", "Grip-Channel", "c")
+				case "/s":
+					<-hold
+					set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5", "Grip-Link", "</next>; rel=next")
+				case "/next":
+					set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=6", "Grip-Link", "</next>; rel=next")
+				}
+				fmt.Fprintln(w, "open")
+			})
+			if subscribed {
+				view(t, o.URL()+"/other")
+			}
+			go func() {
+				o.wantAsk("/s", 1)
+				o.post(line("6", "5", "six"))
+				close(hold)
+			}()
+			v := view(t, o.URL()+"/s")
+			v.want("open")
+			if last := o.wantAsk("/next", 1).last; last != "c; last-id=5" {
+				t.Errorf("Grip-Last %q", last)
+			}
+		})
+	}
+}
+
+func TestBodiesOfHoldsWithBuildIDAreTemplates(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, body, want string }{
+		{"percent signs are doubled", "open\n100%%\n", "100%"},
+		{"ids are explicit", "open\nid: %(c:5)I\n", "id: c:5"},
+		{"100,000 bytes fit", "open\n" + strings.Repeat("%%", 49_997) + "\n", strings.Repeat("%", 49_997)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+				set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5; filter=build-id",
+					"Grip-Set-Meta", `id_format="c:%(c)s"`, "Grip-Link", "</next>; rel=next")
+				body := c.body
+				if a.path == "/next" {
+					body = strings.TrimPrefix(body, "open\n")
+				}
+				fmt.Fprint(w, body)
+			})
+			v := view(t, o.URL()+"/s")
+			v.want(c.want)
+			v.want(c.want) // of the next link
+			o.post(rendered("6", "5", "100%% %I"))
+			v.want("100% c:6")
+		})
+	}
+	for _, c := range []struct {
+		name, body string
+		status     int
+	}{
+		{"a single percent sign ends the stream", "100% sure\n", http.StatusOK},
+		{"an id of its own has Pushpin none yet", "id: %I\n", http.StatusOK},
+		{"100,001 bytes are too many, before rendering", strings.Repeat("%%", 50_000) + "\n", http.StatusBadGateway},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := startOrigin(t, func(w http.ResponseWriter, _ ask) {
+				set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5; filter=build-id",
+					"Grip-Set-Meta", `id_format="c:%(c)s"`, "Grip-Link", "</next>; rel=next")
+				fmt.Fprint(w, c.body)
+			})
+			resp, err := http.Get(o.URL() + "/s")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode != c.status || resp.StatusCode == http.StatusOK && len(body) > 0 {
+				t.Errorf("%s %q, %v", resp.Status, body, err)
+			}
+		})
+	}
+}
+
+func TestANextLinkReplyReplacesTheHold(t *testing.T) {
+	t.Parallel()
+	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+		if a.path == "/s" {
+			set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5; filter=build-id", "Grip-Set-Meta", `id_format="old:%(c)s"`,
+				"Grip-Link", "</next>; rel=next", "Grip-Keep-Alive", `old\n; format=cstring; timeout=600`)
+			fmt.Fprintln(w, "open")
+			return
+		}
+		set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=8; filter=build-id, d", "Grip-Set-Meta", `id_format="new:%(c)s"`,
+			"Grip-Link", "</later>; rel=next", "Grip-Keep-Alive", `alive\n; format=cstring; timeout=2`)
+		fmt.Fprintln(w, a.path)
+	})
+	v := view(t, o.URL()+"/s")
+	v.want("/next")
+	o.post(rendered("9", "8", "%I"))
+	v.want("new:9")
+	v.want("/later") // for channel d has its first subscriber
+	v.want("alive")
+}
+
+func TestANextLinkReplyWithoutHoldEndsTheStream(t *testing.T) {
+	t.Parallel()
+	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+		if a.path == "/s" {
+			set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5", "Grip-Link", "</next>; rel=next")
+			fmt.Fprintln(w, "open")
+			return
+		}
+		fmt.Fprintln(w, "bye")
+	})
+	v := view(t, o.URL()+"/s")
+	v.want("bye")
+	v.wantEnd()
+}
+
+func TestRecoverMakesHoldersAskAgain(t *testing.T) {
+	t.Parallel()
+	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+		mode := "stream"
+		if a.path == "/poll" {
+			mode = "response"
+		}
+		set(w, "Grip-Hold", mode, "Grip-Channel", "c; prev-id=5", "Grip-Link", "</next>; rel=next")
+		fmt.Fprintln(w, "open")
+	})
+	go fetch(o.URL() + "/poll")
+	view(t, o.URL()+"/s")
+	o.wantAsk("/poll", 2)
+	o.wantAsk("/next", 1)
+	o.postTo("/recover", "")
+	o.wantAsk("/poll", 3)
+	if last := o.wantAsk("/next", 2).last; last != "c; last-id=5" {
+		t.Errorf("Grip-Last %q", last)
+	}
+	o.Stop() // and with it the long-poll
+}
+
+func TestACloseItemClosesAfterWhatCameBefore(t *testing.T) {
+	t.Parallel()
+	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+		set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5, user-7", "Grip-Link", "</next>; rel=next")
+		fmt.Fprintln(w, "open")
+	})
+	v := view(t, o.URL()+"/s")
+	o.settle("/s")
+	v.want("open")
+	closing := grip.Item{HTTPStream: &grip.HTTPStream{Action: grip.ActionClose}}
+
+	// On a channel with a sequence, a close item that does not fit is a gap, and no more.
+	closing.Channel = "c"
+	o.post(closing)
+	v.want("open")
+
+	closing.Channel = "user-7"
+	bye := line("", "", "bye")
+	bye.Channel = "user-7"
+	o.post(bye, closing)
+	v.want("bye")
+	v.wantEnd()
+}
+
+func TestOneItemServesEveryKindOfSubscriber(t *testing.T) {
+	t.Parallel()
+	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+		switch a.path {
+		case "/ws":
+			set(w, "Content-Type", "application/websocket-events", "Sec-WebSocket-Extensions", "grip")
+			if strings.HasPrefix(a.body, "OPEN") {
+				const subscribe = `c:{"type":"subscribe","channel":"c"}`
+				fmt.Fprintf(w, "OPEN\r\nTEXT %x\r\n%s\r\nTEXT 6\r\nm:open\r\n", len(subscribe), subscribe)
+			}
+		case "/poll":
+			set(w, "Grip-Hold", "response", "Grip-Channel", "c; prev-id=5")
+		default:
+			set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5; filter=build-id", "Grip-Set-Meta", `id_format="c:%(c)s"`,
+				"Grip-Link", "</next>; rel=next")
+			fmt.Fprintln(w, "open")
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ws, _, err := websocket.Dial(ctx, o.URL()+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.CloseNow()
+	wantMessage(ctx, t, ws, "open")
+	go fetch(o.URL() + "/poll")
+	v := view(t, o.URL()+"/s")
+	o.wantAsk("/poll", 2)
+	v.want("open")
+
+	item := rendered("6", "5", "%I 100%%")
+	item.WSMessage = &grip.WSMessage{Content: []byte("100%")}
+	item.HTTPResponse = &grip.HTTPResponse{Action: grip.ActionHint}
+	o.post(item)
+	v.want("c:6 100%")
+	wantMessage(ctx, t, ws, "100%")
+	o.wantAsk("/poll", 3)
+	o.Stop()
+}
+
+func wantMessage(ctx context.Context, t *testing.T, ws *websocket.Conn, want string) {
+	t.Helper()
+	if _, got, err := ws.Read(ctx); err != nil || string(got) != want {
+		t.Fatalf("message %q, %v; want %q", got, err, want)
+	}
+}
+
+// Whatever tells viewers apart must stand in a link's path: where only the query differs, one viewer is
+// given what was answered to another.
+func TestLinksThatDifferInTheQueryAreTakenForOne(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, link, wantB string }{
+		{"query", "/next?viewer=", "for A"},
+		{"path", "/next/", "for B"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			answer := make(chan struct{})
+			o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+				viewer := a.path[len(a.path)-1:]
+				set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5", "Grip-Link", "<"+c.link+viewer+">; rel=next")
+				if strings.HasPrefix(a.path, "/next") {
+					<-answer
+					fmt.Fprintln(w, "for "+viewer)
+					return
+				}
+				fmt.Fprintln(w, "open")
+			})
+			a, b := view(t, o.URL()+"/s/A"), view(t, o.URL()+"/s/B")
+			o.wantAsk(c.link+"A", 1)
+			time.Sleep(time.Second) // B's turn comes 100 ms after A's
+			close(answer)
+			a.want("for A")
+			b.want(c.wantB)
+		})
+	}
+}
+
+// Pushpin follows ten links a second, and a viewer who waits for its turn is sent nothing. Only a hint on
+// a channel that is held without prev-id is not rationed.
+func TestAHintOnAChannelWithoutSequenceIsFollowedAtOnce(t *testing.T) {
+	t.Parallel()
+	const viewers = 40
+	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+		viewer := strings.TrimPrefix(strings.TrimPrefix(a.path, "/s"), "/next")
+		set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5, recheck", "Grip-Link", "</next"+viewer+">; rel=next")
+		fmt.Fprintln(w, "open")
+	})
+	for i := range viewers {
+		view(t, fmt.Sprintf("%s/s/%d", o.URL(), i))
+	}
+	asked := func(since time.Time) (n int, took time.Duration) {
+		waitFor(t, "every viewer's request", func() bool {
+			n = 0
+			for _, a := range o.asks() {
+				if a.at.After(since) {
+					n, took = n+1, a.at.Sub(since)
+				}
+			}
+			// Of holds in quick succession, Pushpin cuts off a few.
+			return n >= viewers*9/10
+		})
+		return n, took
+	}
+	// The first subscriber's requests come one by one.
+	if _, took := asked(o.wantAsk(fmt.Sprintf("/s/%d", viewers-1), 1).at); took < viewers/10*time.Second/2 {
+		t.Errorf("%d links were followed within %v: no longer rationed?", viewers, took)
+	}
+	start := time.Now()
+	o.post(hint("recheck", "", ""))
+	if _, took := asked(start); took > viewers/10*time.Second/2 {
+		t.Errorf("after a hint %d links were followed within %v", viewers, took)
+	}
+	if last := o.asks()[len(o.asks())-1].last; last != "c; last-id=5" {
+		t.Errorf("Grip-Last %q", last)
+	}
+}
