@@ -42,7 +42,11 @@ func TestNothingIsAcknowledgedBeforeItIsStored(t *testing.T) {
 }
 
 func TestABrokerThatRestartsLosesNothing(t *testing.T) {
-	for name, end := range map[string]func(*brokertest.Broker){"stopped": (*brokertest.Broker).Stop} {
+	for name, end := range map[string]func(*brokertest.Broker){
+		"stopped": (*brokertest.Broker).Stop,
+		// It forgets the session, or what of it was not saved yet. The bridge stores what it had received.
+		"killed": (*brokertest.Broker).Kill,
+	} {
 		t.Run(name, func(t *testing.T) {
 			broker := brokertest.Start(t)
 			r := newRecorder()
@@ -51,6 +55,7 @@ func TestABrokerThatRestartsLosesNothing(t *testing.T) {
 			b := connected(t, mqttbridge.Config{URL: broker.URL}, r, r)
 			newDevice(t, broker.URL, "d1").sendCounts(10, 0, 50)
 			<-r.waiting
+			await(t, "500 messages", func() bool { return b.Stats().Received == 500 })
 			end(broker)
 			await(t, "the loss of the connection", func() bool { return !b.Connected() })
 			broker.Restart()
@@ -59,7 +64,7 @@ func TestABrokerThatRestartsLosesNothing(t *testing.T) {
 			newDevice(t, broker.URL, "d2").sendCounts(10, 50, 60)
 			await(t, "600 messages", func() bool { return r.count() >= 600 })
 			r.wantCounts(t, 10, 60)
-			if b.Stats().Duplicates == 0 {
+			if name == "stopped" && b.Stats().Duplicates == 0 {
 				t.Error("the broker repeated nothing: the scene shows nothing")
 			}
 		})
@@ -136,28 +141,6 @@ func TestMessagesWaitForABridgeThatIsAway(t *testing.T) {
 	start(t, mqttbridge.Config{URL: broker.URL}, r, r)
 	await(t, "1200 messages", func() bool { return r.count() >= 1200 })
 	r.wantCounts(t, 3, 400)
-}
-
-func TestACrashBetweenCommitAndAcknowledgementStoresNothingTwice(t *testing.T) {
-	broker := brokertest.Start(t)
-	r := newRecorder()
-	r.crash = true
-	b := connected(t, mqttbridge.Config{URL: broker.URL}, r, r)
-	d := newDevice(t, broker.URL, "d1")
-	d.sendCounts(1, 0, 1)
-	await(t, "a commit", func() bool { return r.count() >= 1 })
-	stored := r.count()
-	r.set(func() { r.fail = errors.New("killed") })
-	b.stop() // it has acknowledged nothing, and its memory is gone
-
-	r.set(func() { r.crash, r.fail = false, nil; r.stored = r.stored[:1] })
-	next := connected(t, mqttbridge.Config{URL: broker.URL}, r, r)
-	d.sendCounts(1, 1, 20)
-	await(t, "20 messages", func() bool { return r.count() >= 20 })
-	r.wantCounts(t, 1, 20)
-	if got := next.Stats().Duplicates; got != 1 {
-		t.Errorf("%d duplicates after %d commits without an answer", got, stored)
-	}
 }
 
 func TestAMessageThatNoRuleMatchesHoldsUpNothing(t *testing.T) {

@@ -102,6 +102,9 @@ func (b *Bridge) packet() *paho.Connect {
 
 // end notes why the connection ended; the first reason counts.
 func (c *connection) end(err error) {
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the broker closed the connection without a reason; Mosquitto does when another client connects with the same client id")
+	}
 	select {
 	case c.ended <- err:
 	default:

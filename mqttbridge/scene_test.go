@@ -3,7 +3,6 @@ package mqttbridge_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -28,7 +27,6 @@ type recorder struct {
 	gate    chan struct{} // if not nil, commits wait until it is closed
 	waiting chan struct{} // gets a value when a commit starts to wait
 	fail    error
-	crash   bool // commit, and never answer
 }
 
 func newRecorder() *recorder {
@@ -59,9 +57,6 @@ func (r *recorder) Process(ctx context.Context, messages []devices.Message, stat
 	for _, s := range state {
 		mark := s.(devices.Mark)
 		r.marks[mark.Name] = mark.Value
-	}
-	if r.crash {
-		return errors.New("crash")
 	}
 	return nil
 }

@@ -1,0 +1,186 @@
+package mqttbridge_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/mqttbridge"
+	"github.com/griphub/griphub/mqttbridge/brokertest"
+)
+
+// The test binary started with these variables is a bridge that stores in a journal, until it is killed.
+const (
+	childBroker  = "MQTTBRIDGE_TEST_BROKER"
+	childJournal = "MQTTBRIDGE_TEST_JOURNAL"
+)
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childBroker); url != "" {
+		runChild(url, os.Getenv(childJournal))
+	}
+	os.Exit(m.Run())
+}
+
+func runChild(url, file string) {
+	rules, err := mqttbridge.ParseRules(defaultRules)
+	if err != nil {
+		panic(err)
+	}
+	j, err := openJournal(file)
+	if err != nil {
+		panic(err)
+	}
+	config := mqttbridge.Config{URL: url, ClientID: "griphub", Rules: rules}
+	bridge, err := mqttbridge.New(config, j, j, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		panic(err)
+	}
+	os.Exit(map[bool]int{true: 0, false: 1}[bridge.Run(context.Background()) == nil])
+}
+
+// journal is a Processor whose transaction is a line of a file: kill -9 leaves whole lines.
+type journal struct {
+	file  *os.File
+	marks map[string][]byte
+}
+
+type journalLine struct {
+	Stored []string
+	Marks  map[string][]byte
+}
+
+func openJournal(name string) (*journal, error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	j := &journal{file: file, marks: make(map[string][]byte)}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 8<<20)
+	for lines.Scan() {
+		var line journalLine
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return nil, err
+		}
+		j.marks = line.Marks
+	}
+	return j, lines.Err()
+}
+
+func (j *journal) Process(_ context.Context, messages []devices.Message, state ...any) error {
+	line := journalLine{Marks: make(map[string][]byte)}
+	for _, m := range messages {
+		line.Stored = append(line.Stored, fmt.Sprintf("%s %s", m.Topic, m.Payload))
+	}
+	for _, s := range state {
+		mark := s.(devices.Mark)
+		line.Marks[mark.Name] = mark.Value
+	}
+	b, err := json.Marshal(line)
+	if err != nil {
+		return err
+	}
+	if _, err := j.file.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	time.Sleep(3 * time.Millisecond) // what a disk takes, and the best moment to be killed in
+	return nil
+}
+
+func (j *journal) Mark(_ context.Context, name string) ([]byte, error) { return j.marks[name], nil }
+
+// follow adds to the recorder what a journal has got since, and returns how much there is now.
+func (r *recorder) follow(t *testing.T, file *os.File, offset *int64) int {
+	t.Helper()
+	content, err := io.ReadAll(io.NewSectionReader(file, *offset, 1<<40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(content) {
+		var l journalLine
+		if err := json.Unmarshal(line, &l); err != nil {
+			break // being written
+		}
+		*offset += int64(len(line))
+		r.set(func() { r.stored = append(r.stored, l.Stored...) })
+	}
+	return r.count()
+}
+
+func TestABridgeThatIsKilledAgainAndAgainStoresEverythingOnce(t *testing.T) {
+	broker := brokertest.Start(t)
+	name := filepath.Join(t.TempDir(), "journal")
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r := newRecorder()
+	var offset int64
+	stored := func() int { return r.follow(t, file, &offset) }
+	startChild := func() *exec.Cmd {
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), childBroker+"="+broker.URL, childJournal+"="+name)
+		var log bytes.Buffer
+		child.Stderr = &log
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = child.Process.Kill()
+			_ = child.Wait()
+			if t.Failed() {
+				t.Logf("bridge: %s", log.String())
+			}
+		})
+		return child
+	}
+	const total, kills = 20_000, 8
+	child := startChild()
+	// The session has to exist before anything is published.
+	d := newDevice(t, broker.URL, "d1")
+	await(t, "the bridge", func() bool {
+		d.send(1, false, "things/probe/p/data", "{}")
+		return stored() > 0
+	})
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		d.sendCounts(20, 0, total/20)
+	}()
+	for i := range kills {
+		goal := r.count() + total/(kills+2)
+		await(t, fmt.Sprintf("progress before kill %d", i), func() bool { return stored() >= goal })
+		_ = child.Process.Kill()
+		_ = child.Wait()
+		child = startChild()
+	}
+	<-published
+	d.send(1, false, "things/probe/p/data", "last")
+	await(t, "the last message", func() bool {
+		stored()
+		probes := r.perDevice()["things/probe/p/data"]
+		return len(probes) > 0 && probes[len(probes)-1] == "last"
+	})
+	r.set(func() {
+		kept := r.stored[:0]
+		for _, s := range r.stored {
+			if s != "things/probe/p/data {}" && s != "things/probe/p/data last" {
+				kept = append(kept, s)
+			}
+		}
+		r.stored = kept
+	})
+	r.wantCounts(t, 20, total/20)
+}
