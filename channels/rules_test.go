@@ -1,8 +1,12 @@
 package channels_test
 
 import (
+	"context"
+	"reflect"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/griphub/griphub/channels"
 )
@@ -144,5 +148,93 @@ func TestAnIdentityEndsAtItsMoment(t *testing.T) {
 	}
 	if nobody.Expired(end) || !nobody.Anonymous() || seven.Anonymous() {
 		t.Error("the zero principal is somebody, or ends")
+	}
+}
+
+// A stream is continued in the name of the reduced principal, which must neither gain nor lose a right by that.
+func TestAReducedPrincipalMayReadTheSame(t *testing.T) {
+	accesses := rapid.SampledFrom([]channels.Access{"", channels.AccessPublic, channels.AccessAuthenticated, channels.AccessToken, channels.AccessNobody})
+	all := []channels.Channel{"a", "b", "c", "x_y", channels.Public, channels.System, "@user/7", "@user/8", "@user/@somebody"}
+	rapid.Check(t, func(t *rapid.T) {
+		var rules channels.Rules
+		for _, match := range []channels.Pattern{"a", "b", "**"} {
+			rules = append(rules, channels.Rule{Match: match, Read: accesses.Draw(t, "read"), Shared: rapid.Bool().Draw(t, "shared")})
+		}
+		p := channels.Principal{
+			User:     rapid.SampledFrom([]string{"", "7", "8"}).Draw(t, "user"),
+			Channels: rapid.SampledFrom([][]channels.Pattern{nil, {"a"}, {"**"}, {"@**"}}).Draw(t, "patterns"),
+			Admin:    rapid.Bool().Draw(t, "admin"),
+		}
+		chans := rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, 4, rapid.ID).Draw(t, "channels")
+		may := func(p channels.Principal) bool {
+			for _, c := range chans {
+				if ok, err := rules.MayRead(context.Background(), p, c); err != nil || !ok {
+					return false
+				}
+			}
+			return true
+		}
+		if !may(p) {
+			return // such a stream is never held
+		}
+		reduced := rules.Reduce(p, chans)
+		if !may(reduced) {
+			t.Fatalf("%+v may read %q, its reduction %+v may not", p, chans, reduced)
+		}
+		// It is the same under rules that have changed meanwhile: nobody may gain by having been held.
+		for i := range rules {
+			rules[i].Read = accesses.Draw(t, "read later")
+		}
+		if may(reduced) && !may(p) {
+			t.Fatalf("the reduction %+v may read %q, %+v may not", reduced, chans, p)
+		}
+	})
+}
+
+func TestViewersWithEqualRightsReduceToOne(t *testing.T) {
+	rules := channels.Rules{
+		{Match: "news", Read: channels.AccessPublic, Shared: true},
+		{Match: "iot_**", Read: channels.AccessAuthenticated, Shared: true},
+		{Match: "pump_**", Read: channels.AccessToken, Shared: true},
+		{Match: "chat", Read: channels.AccessPublic},
+	}
+	now := time.Date(2025, 1, 15, 12, 0, 10, 0, time.UTC)
+	seven := channels.Principal{User: "7", Channels: []channels.Pattern{"pump_1"}, Publish: []channels.Pattern{"x"}, Expires: now}
+	eight := channels.Principal{User: "8", Channels: []channels.Pattern{"pump_1"}, Admin: false, Expires: now.Add(20 * time.Second)}
+	root := channels.Principal{User: "root", Channels: []channels.Pattern{"**"}, Admin: true, Expires: now}
+	for _, c := range []struct {
+		channels []channels.Channel
+		a, b     channels.Principal
+		equal    bool
+	}{
+		{[]channels.Channel{"news"}, seven, nobody, true},
+		{[]channels.Channel{"news"}, root, eight, true},
+		{[]channels.Channel{"iot_pump"}, seven, eight, true},
+		{[]channels.Channel{"iot_pump", "news"}, root, eight, true},
+		{[]channels.Channel{"iot_pump"}, seven, nobody, false},
+		{[]channels.Channel{"pump_1"}, seven, eight, true},
+		{[]channels.Channel{"pump_1"}, seven, root, false},
+		{[]channels.Channel{"chat"}, seven, eight, false},
+		{[]channels.Channel{"news", "chat"}, seven, eight, false},
+		{[]channels.Channel{"@user/7"}, seven, eight, false},
+	} {
+		a, b := rules.Reduce(c.a, c.channels), rules.Reduce(c.b, c.channels)
+		if reflect.DeepEqual(a, b) != c.equal {
+			t.Errorf("%q: users %q and %q reduce to %+v and %+v", c.channels, c.a.User, c.b.User, a, b)
+		}
+	}
+}
+
+func TestAReducedIdentityEndsNoLater(t *testing.T) {
+	end := time.Date(2025, 1, 15, 12, 0, 59, 0, time.UTC)
+	rules := channels.Rules{{Match: "news", Read: channels.AccessPublic, Shared: true}, {Match: "**"}}
+	p := channels.Principal{User: "7", Expires: end}
+	reduced := rules.Reduce(p, []channels.Channel{"news", "foo"})
+	if reduced.Expires.After(end) || end.Sub(reduced.Expires) > time.Minute {
+		t.Errorf("the identity of %s ends at %s", end, reduced.Expires)
+	}
+	p.Expires = time.Time{}
+	if reduced := rules.Reduce(p, []channels.Channel{"foo"}); !reduced.Expires.IsZero() {
+		t.Errorf("an identity without an end ends at %s", reduced.Expires)
 	}
 }

@@ -1,0 +1,560 @@
+package channels_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/channels/logtest"
+)
+
+// A tap is a log that shows what is appended to it, and can be held up or made to fail.
+type tap struct {
+	channels.Log
+	gate chan struct{} // not nil: each Append takes one value first
+	fail func(channels.Batch) error
+
+	mu      sync.Mutex
+	batches []channels.Batch
+}
+
+func newTap() *tap {
+	return &tap{Log: logtest.NewMemory(time.Now, 0, channels.Retention{})}
+}
+
+func (l *tap) Append(ctx context.Context, batch channels.Batch) ([]channels.Event, error) {
+	if l.gate != nil {
+		<-l.gate
+	}
+	l.mu.Lock()
+	l.batches = append(l.batches, batch)
+	l.mu.Unlock()
+	if l.fail != nil {
+		if err := l.fail(batch); err != nil {
+			return nil, err
+		}
+	}
+	return l.Log.Append(ctx, batch)
+}
+
+// sizes are how many drafts each transaction had.
+func (l *tap) sizes() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var sizes []int
+	for _, b := range l.batches {
+		sizes = append(sizes, len(b.Drafts))
+	}
+	return sizes
+}
+
+// A record is a sink that keeps what it is handed.
+type record struct {
+	mu    sync.Mutex
+	calls [][]channels.Event
+}
+
+func (r *record) Send(events []channels.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, slices.Clone(events))
+}
+
+func (r *record) events() []channels.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Concat(r.calls...)
+}
+
+var keepAll = channels.Rules{
+	{Match: "gauge**", Unstored: true},
+	{Match: "**", Read: channels.AccessPublic},
+}
+
+// A scene is a publisher that runs.
+type scene struct {
+	*testing.T
+	*channels.Publisher
+	log  *tap
+	sink *record
+	stop context.CancelFunc
+	done chan error
+}
+
+func (s *scene) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop, s.done = cancel, make(chan error, 1)
+	go func() { s.done <- s.Publisher.Run(ctx) }()
+}
+
+// end stops the publisher and waits for it.
+func (s *scene) end() {
+	s.Helper()
+	s.stop()
+	if err := <-s.done; err != nil {
+		s.Errorf("Run: %v", err)
+	}
+}
+
+// play runs a scene in a bubble of its own: time stands still unless all wait, and no goroutine may remain.
+func play(t *testing.T, act func(*scene)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{T: t, log: newTap(), sink: &record{}}
+		s.Publisher = channels.NewPublisher(s.log, keepAll, s.sink, time.Now)
+		s.run()
+		act(s)
+		s.end()
+	})
+}
+
+func plain(channel channels.Channel, n int) channels.Draft {
+	return channels.Draft{Channels: []channels.Channel{channel}, Type: "t", Data: fmt.Append(nil, n)}
+}
+
+func batch(drafts ...channels.Draft) channels.Batch { return channels.Batch{Drafts: drafts} }
+
+func (s *scene) publish(drafts ...channels.Draft) []channels.Event {
+	s.Helper()
+	events, err := s.Publish(s.Context(), batch(drafts...))
+	if err != nil || len(events) != len(drafts) {
+		s.Fatalf("publishing %d drafts: %d events, %v", len(drafts), len(events), err)
+	}
+	return events
+}
+
+// An answer is what a Publish in the background came to.
+type answer struct {
+	events []channels.Event
+	err    error
+}
+
+// publishers publishes each batch at the same time.
+func (s *scene) publishers(batches ...channels.Batch) []chan answer {
+	answers := make([]chan answer, len(batches))
+	for i, b := range batches {
+		answers[i] = make(chan answer, 1)
+		go func() {
+			events, err := s.Publish(context.Background(), b)
+			answers[i] <- answer{events, err}
+		}()
+	}
+	synctest.Wait()
+	return answers
+}
+
+func TestPublishReturnsWhatIsStoredAndSent(t *testing.T) {
+	play(t, func(s *scene) {
+		when := time.Date(2025, 1, 15, 12, 0, 0, 0, time.UTC)
+		second := plain("b", 2)
+		second.Time, second.Channels = when, []channels.Channel{"b", "a"}
+		events := s.publish(plain("a", 1), second)
+		if got := fmt.Sprint(events[0].ID, events[0].Cursor(), events[1].ID, events[1].Cursor()); got != "1 a:1 2 b:1,a:2" {
+			s.Errorf("the events are %s", got)
+		}
+		if events[0].Scope != channels.ScopeChannel || !events[0].Time.Equal(time.Now()) || !events[1].Time.Equal(when) {
+			s.Errorf("scope %q, times %s and %s", events[0].Scope, events[0].Time, events[1].Time)
+		}
+		stored, err := s.log.Event(s.Context(), 2)
+		if err != nil || string(stored.Data) != "2" || stored.Cursor().String() != "b:1,a:2" {
+			s.Errorf("stored is %+v, %v", stored, err)
+		}
+		// Send comes before the answer, so that who publishes and then looks sees what viewers see.
+		if sent := s.sink.events(); len(sent) != 2 || sent[0].ID != 1 || sent[1].ID != 2 {
+			s.Errorf("sent are %+v", sent)
+		}
+	})
+}
+
+func TestOneWrongDraftStoresNothingOfItsBatch(t *testing.T) {
+	play(t, func(s *scene) {
+		wrong := plain("a", 2)
+		wrong.Data = []byte("{")
+		_, err := s.Publish(s.Context(), batch(plain("a", 1), wrong, plain("a", 3)))
+		var draft *channels.DraftError
+		var invalid *channels.InvalidError
+		if !errors.As(err, &draft) || draft.Index != 1 || !errors.As(err, &invalid) || invalid.Field != "data" {
+			s.Errorf("the error is %v", err)
+		}
+		if len(s.log.sizes()) != 0 || len(s.sink.events()) != 0 {
+			s.Error("something was stored or sent")
+		}
+	})
+}
+
+func TestWhereAllViewersAreAlikeNobodyIsSkipped(t *testing.T) {
+	rules := channels.Rules{{Match: "news", Shared: true}, {Match: "**"}}
+	publisher := channels.NewPublisher(newTap(), rules, &record{}, time.Now)
+	d := plain("foo", 1)
+	d.Channels, d.SkipUsers = []channels.Channel{"foo", "news"}, []string{"7"}
+	_, err := publisher.Publish(t.Context(), batch(plain("foo", 1), d))
+	var invalid *channels.InvalidError
+	if !errors.As(err, &invalid) || invalid.Field != "skip_users" {
+		t.Errorf("the error is %v", err)
+	}
+	if want := "draft 1: skip_users: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("the error is %v, want %q…", err, want)
+	}
+}
+
+func TestPublishLeavesTheCallersDraftsAlone(t *testing.T) {
+	play(t, func(s *scene) {
+		drafts := []channels.Draft{plain("gauge", 1), plain("a", 2)}
+		s.publish(drafts...)
+		for i, d := range drafts {
+			if !d.Time.IsZero() || d.Scope != "" || len(d.Channels) != 1 {
+				s.Errorf("draft %d became %+v", i, d)
+			}
+		}
+	})
+}
+
+func TestWhatWaitsTogetherIsCommittedTogether(t *testing.T) {
+	play(t, func(s *scene) {
+		s.log.gate = make(chan struct{})
+		first := s.publishers(batch(plain("a", 0)))
+		var waiting []channels.Batch
+		for i := range 50 {
+			waiting = append(waiting, batch(plain("a", 2*i+1), plain("b", 2*i+2)))
+		}
+		answers := s.publishers(waiting...)
+		close(s.log.gate)
+		<-first[0]
+		for i, a := range answers {
+			got := <-a
+			if got.err != nil || len(got.events) != 2 {
+				s.Fatalf("sender %d: %d events, %v", i, len(got.events), got.err)
+			}
+			for j, e := range got.events {
+				if string(e.Data) != fmt.Sprint(2*i+1+j) {
+					s.Errorf("sender %d got another's event %s", i, e.Data)
+				}
+			}
+			if cap(got.events) != 2 {
+				s.Errorf("sender %d could append over its neighbour's events", i)
+			}
+		}
+		if got := s.log.sizes(); !slices.Equal(got, []int{1, 100}) {
+			s.Errorf("the transactions had %v drafts", got)
+		}
+	})
+}
+
+func TestATransactionHasBounds(t *testing.T) {
+	play(t, func(s *scene) {
+		s.log.gate = make(chan struct{})
+		first := s.publishers(batch(plain("a", 0)))
+		var waiting []channels.Batch
+		for range 10 {
+			b := channels.Batch{}
+			for i := range 700 {
+				b.Drafts = append(b.Drafts, plain("a", i))
+			}
+			waiting = append(waiting, b)
+		}
+		big := channels.Draft{Channels: []channels.Channel{"b"}, Data: []byte("1"), Private: text(channels.MaxSystemBytes, "7")}
+		for range 20 {
+			waiting = append(waiting, batch(big))
+		}
+		answers := s.publishers(waiting...)
+		close(s.log.gate)
+		for i, a := range append(first, answers...) {
+			if got := <-a; got.err != nil {
+				s.Errorf("sender %d: %v", i, got.err)
+			}
+		}
+		for _, b := range s.log.batches {
+			private := 0
+			for _, d := range b.Drafts {
+				private += len(d.Private)
+			}
+			if len(b.Drafts) > 2000+700 || private > 9<<20 {
+				s.Errorf("a transaction has %d drafts and %d MiB", len(b.Drafts), private>>20)
+			}
+		}
+	})
+}
+
+func TestTheSinkGetsEventsInTheOrderOfTheirNumbers(t *testing.T) {
+	play(t, func(s *scene) {
+		var all []channels.Batch
+		for i := range 300 {
+			all = append(all, batch(plain("a", i), plain(channels.Channel(fmt.Sprint("c", i%7)), i)))
+		}
+		for _, a := range s.publishers(all...) {
+			<-a
+		}
+		var last channels.EventID
+		numbers := channels.Cursor{}
+		for _, e := range s.sink.events() {
+			if e.ID != last+1 {
+				s.Fatalf("event %d was sent after %d", e.ID, last)
+			}
+			last = e.ID
+			for _, p := range e.Positions {
+				if before, _ := numbers.Find(p.Channel); p.Seq != before+1 {
+					s.Fatalf("%s was sent after number %d", p, before)
+				}
+				numbers.Set(p.Channel, p.Seq)
+			}
+		}
+		if last != 600 {
+			s.Errorf("%d events were sent", last)
+		}
+	})
+}
+
+func TestARepeatedKeyIsAnsweredByTheFirstEventAndNotSentAgain(t *testing.T) {
+	play(t, func(s *scene) {
+		keyed := func(n int, key string, on ...channels.Channel) channels.Draft {
+			d := plain(on[0], n)
+			d.Channels, d.Key = on, key
+			return d
+		}
+		first := s.publish(keyed(1, "k", "a"))[0]
+		for what, drafts := range map[string][]channels.Draft{
+			"alone":                          {keyed(2, "k", "b")},
+			"beside a fresh one":             {keyed(2, "k", "b"), plain("a", 3)},
+			"beside an unstored one":         {plain("gauge", 3), keyed(2, "k", "b")},
+			"on an unstored channel as well": {keyed(2, "k", "gauge", "b")},
+		} {
+			before := len(s.sink.events())
+			events := s.publish(drafts...)
+			at := slices.IndexFunc(drafts, func(d channels.Draft) bool { return d.Key == "k" })
+			again := events[at]
+			if !again.Repeated || again.ID != first.ID || again.Cursor().String() != "a:1" || string(again.Data) != "1" || !slices.Equal(again.Channels, first.Channels) {
+				s.Errorf("%s: answered by %+v", what, again)
+			}
+			for _, e := range s.sink.events()[before:] {
+				if e.Repeated || e.Key == "k" {
+					s.Errorf("%s: sent again: %+v", what, e)
+				}
+			}
+			if sent := len(s.sink.events()) - before; sent != len(drafts)-1 {
+				s.Errorf("%s: %d events were sent", what, sent)
+			}
+		}
+		twins := s.publish(keyed(4, "l", "a"), keyed(5, "l", "a"))
+		if twins[0].Repeated || !twins[1].Repeated || twins[1].ID != twins[0].ID || string(twins[1].Data) != "4" {
+			s.Errorf("twins in one batch are %+v", twins)
+		}
+	})
+}
+
+func TestUnstoredChannelsAreSentButNotStored(t *testing.T) {
+	play(t, func(s *scene) {
+		mixed := plain("gauge1", 2)
+		mixed.Channels = []channels.Channel{"gauge1", "a", "gauge2", "b"}
+		events := s.publish(plain("gauge", 1), mixed, plain("a", 3))
+		if e := events[0]; e.ID != 0 || e.PublicID() != "" || e.Cursor().String() != "gauge:0" {
+			s.Errorf("the unstored event is %+v", e)
+		}
+		if e := events[1]; e.PublicID() == "" || e.Cursor().String() != "gauge1:0,a:1,gauge2:0,b:1" || len(e.Channels) != 4 {
+			s.Errorf("the mixed event is %+v", e)
+		}
+		if e := events[2]; e.Cursor().String() != "a:2" || string(e.Data) != "3" {
+			s.Errorf("the stored event is %+v", e)
+		}
+		if sent := s.sink.events(); len(sent) != 3 || string(sent[0].Data) != "1" || string(sent[1].Data) != "2" || string(sent[2].Data) != "3" {
+			s.Errorf("sent are %+v", sent)
+		}
+		for _, b := range s.log.batches {
+			for _, d := range b.Drafts {
+				for _, c := range d.Channels {
+					if !keepAll.Stored(c) {
+						s.Errorf("the log was given %s", c)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestABatchCarriesWhatBelongsToIt(t *testing.T) {
+	play(t, func(s *scene) {
+		s.log.gate = make(chan struct{})
+		first := s.publishers(channels.Batch{Refused: []channels.Refusal{{Source: "x", Reason: "r"}}})
+		answers := s.publishers(
+			channels.Batch{Refused: []channels.Refusal{{Source: "things/a", Reason: "No."}}},
+			channels.Batch{Drafts: []channels.Draft{plain("a", 1)}, Refused: []channels.Refusal{{Source: "things/b", Reason: "No."}}},
+		)
+		close(s.log.gate)
+		for _, a := range append(first, answers...) {
+			if got := <-a; got.err != nil {
+				s.Error(got.err)
+			}
+		}
+		refused, err := s.log.Refusals(s.Context(), 0, 10)
+		if err != nil || len(refused) != 3 || len(s.log.sizes()) != 2 {
+			s.Errorf("%d refusals in %d transactions, %v", len(refused), len(s.log.sizes()), err)
+		}
+	})
+}
+
+func TestAFailingLogFailsWhoWaitedForItAndNobodyElse(t *testing.T) {
+	play(t, func(s *scene) {
+		down := errors.New("the database is down")
+		s.log.fail = func(channels.Batch) error { return down }
+		for i, a := range s.publishers(batch(plain("a", 1)), batch(plain("gauge", 2), plain("a", 3)), batch(plain("b", 4))) {
+			if got := <-a; !errors.Is(got.err, down) || got.events != nil {
+				s.Errorf("sender %d: %d events, %v", i, len(got.events), got.err)
+			}
+		}
+		if len(s.sink.events()) != 0 {
+			s.Error("something was sent that is not stored")
+		}
+		s.log.fail = nil
+		if e := s.publish(plain("a", 5))[0]; e.Cursor().String() != "a:1" {
+			s.Errorf("after the failure: %+v", e)
+		}
+	})
+}
+
+func TestWhatWasHandedOverBeforeTheStopIsStored(t *testing.T) {
+	play(t, func(s *scene) {
+		s.log.gate = make(chan struct{})
+		answers := s.publishers(batch(plain("a", 1)), batch(plain("a", 2)), batch(plain("a", 3)))
+		s.stop()
+		synctest.Wait()
+		if len(s.done) != 0 {
+			s.Error("Run has left a transaction behind")
+		}
+		close(s.log.gate)
+		for i, a := range answers {
+			if got := <-a; got.err != nil || len(got.events) != 1 {
+				s.Errorf("sender %d: %v", i, got.err)
+			}
+		}
+		synctest.Wait()
+		if heads, err := s.log.Heads(s.Context(), []channels.Channel{"a"}); err != nil || heads.String() != "a:3" || len(s.sink.events()) != 3 {
+			s.Errorf("the log stands at %s, %v; %d events were sent", heads, err, len(s.sink.events()))
+		}
+	})
+}
+
+func TestAStoppedPublisherRefuses(t *testing.T) {
+	play(t, func(s *scene) {
+		s.stop()
+		synctest.Wait()
+		if events, err := s.Publish(s.Context(), batch(plain("a", 1))); !errors.Is(err, channels.ErrStopped) || events != nil {
+			s.Errorf("%d events, %v", len(events), err)
+		}
+		if len(s.log.sizes()) != 0 {
+			s.Error("something was stored")
+		}
+	})
+}
+
+func TestAnEndedContextStoresNothing(t *testing.T) {
+	play(t, func(s *scene) {
+		ended, cancel := context.WithCancel(s.Context())
+		cancel()
+		for range 50 {
+			if _, err := s.Publish(ended, batch(plain("a", 1))); !errors.Is(err, context.Canceled) {
+				s.Fatalf("the error is %v", err)
+			}
+		}
+		if len(s.log.sizes()) != 0 {
+			s.Error("something was stored")
+		}
+	})
+}
+
+func TestASenderNeedNotWaitForASlowLog(t *testing.T) {
+	play(t, func(s *scene) {
+		s.log.gate = make(chan struct{})
+		first := s.publishers(batch(plain("a", 1)))
+		ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+		defer cancel()
+		if _, err := s.Publish(ctx, batch(plain("a", 2))); !errors.Is(err, context.DeadlineExceeded) {
+			s.Errorf("the error is %v", err)
+		}
+		close(s.log.gate)
+		if got := <-first[0]; got.err != nil {
+			s.Error(got.err)
+		}
+	})
+}
+
+func TestMoreSendersThanMayWaitAreAllAnswered(t *testing.T) {
+	play(t, func(s *scene) {
+		s.log.gate = make(chan struct{})
+		var all []channels.Batch
+		for i := range 1500 {
+			all = append(all, batch(plain("a", i)))
+		}
+		answers := s.publishers(all...)
+		// Of these, some wait for room in the queue; a context frees them as well.
+		ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+		defer cancel()
+		if _, err := s.Publish(ctx, batch(plain("late", 1))); !errors.Is(err, context.DeadlineExceeded) {
+			s.Errorf("the error is %v", err)
+		}
+		s.stop()
+		close(s.log.gate)
+		stored := 0
+		for i, a := range answers {
+			switch got := <-a; {
+			case got.err == nil:
+				stored++
+			case !errors.Is(got.err, channels.ErrStopped):
+				s.Errorf("sender %d: %v", i, got.err)
+			}
+		}
+		heads, err := s.log.Heads(s.Context(), []channels.Channel{"a", "late"})
+		if want := fmt.Sprintf("a:%d,late:0", stored); err != nil || heads.String() != want {
+			s.Errorf("%d senders were told that they are stored, the log stands at %s, %v", stored, heads, err)
+		}
+	})
+}
+
+// Every Publish is answered, whenever Run stops, and the answer is true.
+func TestNoAnswerIsLostWhenThePublisherStops(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	for round := range 20 {
+		log, sink := newTap(), &record{}
+		s := &scene{T: t, log: log, sink: sink, Publisher: channels.NewPublisher(log, keepAll, sink, time.Now)}
+		s.run()
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		stored := map[string]bool{}
+		for sender := range 8 {
+			group.Go(func() {
+				for n := 0; ; n++ {
+					ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+					d := plain("a", sender*1_000_000+n)
+					events, err := s.Publish(ctx, batch(d))
+					cancel()
+					if errors.Is(err, channels.ErrStopped) {
+						return
+					}
+					if err != nil || len(events) != 1 || string(events[0].Data) != string(d.Data) {
+						t.Errorf("round %d: %d events, %v", round, len(events), err)
+						return
+					}
+					mu.Lock()
+					stored[string(d.Data)] = true
+					mu.Unlock()
+				}
+			})
+		}
+		for len(log.sizes()) < 3 {
+			time.Sleep(time.Millisecond)
+		}
+		s.end()
+		group.Wait()
+		page, err := log.Latest(t.Context(), "a", 1<<20)
+		if err != nil || len(page.Events) != len(stored) || len(sink.events()) != len(stored) {
+			t.Fatalf("round %d: %d answers, %d stored, %d sent, %v", round, len(stored), len(page.Events), len(sink.events()), err)
+		}
+	}
+}
