@@ -41,8 +41,13 @@ func ParseSeq(s string) (Seq, error) {
 // order. It is the SSE id of the event streams, "a:3,b:7". The zero value stands nowhere.
 type Cursor []Position
 
-// MaxCursorBytes bounds the text of a cursor that ParseCursor reads.
-const MaxCursorBytes = 16 << 10
+// Bounds of a cursor that ParseCursor reads.
+const (
+	// MaxCursorBytes bounds the text.
+	MaxCursorBytes = 16 << 10
+	// MaxCursorChannels bounds the channels; streams have far fewer.
+	MaxCursorChannels = 256
+)
 
 var errCursor = errors.New("want name:number[,name:number…]")
 
@@ -53,6 +58,9 @@ func ParseCursor(s string) (Cursor, error) {
 		return nil, fmt.Errorf("cursor: longer than %d bytes", MaxCursorBytes)
 	}
 	parts := strings.Split(s, ",")
+	if len(parts) > MaxCursorChannels {
+		return nil, fmt.Errorf("cursor: more than %d channels", MaxCursorChannels)
+	}
 	cursor := make(Cursor, 0, len(parts))
 	for _, part := range parts {
 		name, number, ok := strings.Cut(part, ":")

@@ -88,9 +88,9 @@ func (d *Draft) validateAudience() error {
 	if err := d.validateScope(); err != nil {
 		return err
 	}
-	for field, text := range map[string]string{"user": d.User, "device": d.Device.Type, "device_id": d.Device.ID} {
-		if len(text) > MaxNameBytes || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-			return invalid(field, "not UTF-8 text of at most %d bytes", MaxNameBytes)
+	for _, named := range []struct{ field, text string }{{"user", d.User}, {"device", d.Device.Type}, {"device", d.Device.ID}} {
+		if len(named.text) > MaxNameBytes || !utf8.ValidString(named.text) || strings.ContainsRune(named.text, 0) {
+			return invalid(named.field, "not UTF-8 text of at most %d bytes", MaxNameBytes)
 		}
 	}
 	if len(d.SkipUsers) > MaxSkipUsers {

@@ -84,25 +84,43 @@ func (e *Event) streamForm() (name string, data []byte) {
 	return e.Type, e.Data
 }
 
-// realtimeData is the detail object with its key "type" set to the event's type.
+// realtimeData is the detail object with its key "type" set to the event's type. The rest stays byte for byte, so that
+// an event cannot outgrow what a reply may hold.
 func (e *Event) realtimeData() []byte {
-	var detail map[string]json.RawMessage
-	if err := json.Unmarshal(e.Data, &detail); err != nil || detail == nil {
+	if !isObject(e.Data) {
 		// Drafts of these scopes hold objects; what an older version stored is shown as it is.
 		return e.Data
 	}
-	name := appendJSONString(nil, e.Type)
-	if _, taken := detail["type"]; !taken {
-		return appendMember(nil, e.Data, "type", name)
+	return appendMember(nil, withoutMember(e.Data, "type"), "type", appendJSONString(nil, e.Type))
+}
+
+// withoutMember returns the valid JSON object without its members of that key. Names and values stay as they are written.
+func withoutMember(object []byte, key string) []byte {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if _, err := decoder.Token(); err != nil {
+		return object
 	}
-	detail["type"] = name
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false) // escapes could make it longer than a reply may be
-	if err := encoder.Encode(detail); err != nil {
-		return e.Data
+	out := append(make([]byte, 0, len(object)), '{')
+	for decoder.More() {
+		before := decoder.InputOffset()
+		name, err := decoder.Token()
+		if err != nil {
+			return object
+		}
+		written := bytes.TrimLeft(object[before:decoder.InputOffset()], ", \t\r\n")
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return object
+		}
+		if name == key {
+			continue
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, written...), ':'), value...)
 	}
-	return bytes.TrimRight(out.Bytes(), "\n")
+	return append(out, '}')
 }
 
 // appendMember appends a JSON object with one more member at its end.

@@ -39,7 +39,7 @@ func (s *Server) poll(c *gin.Context) error {
 	if err != nil {
 		return unauthorized()
 	}
-	chans, err := deviceChannel(withParams(c.Request, c.Params), principal)
+	chans, err := deviceChannel(c.Request, principal)
 	if err != nil {
 		return pollProblem(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -97,7 +98,7 @@ func (s *Server) readDrafts(c *gin.Context, by channels.Principal) ([]channels.D
 		}
 		if d.Key != "" && !by.Admin {
 			// Nobody can take the keys of another beforehand.
-			d.Key = publishKey("user/"+by.User, d.Key)
+			d.Key = publishKey("user/"+url.PathEscape(by.User), d.Key)
 		}
 		drafts = append(drafts, d)
 	}

@@ -95,9 +95,9 @@ func NewServer(opts Options) (*Server, error) {
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.UseRawPath = true
-	// Values are unescaped by param: gin would take "+" for a blank.
+	// Values are unescaped by unescapedParams: gin would take "+" for a blank.
 	engine.UnescapePathValues = false
-	engine.Use(s.recovered, s.cors)
+	engine.Use(s.recovered, s.cors, unescapedParams)
 	engine.NoRoute(func(c *gin.Context) {
 		p := &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such page."}
 		p.write(c)
@@ -166,17 +166,17 @@ func (s *Server) proxied(c *gin.Context) {
 
 type paramsKey struct{}
 
-// withParams keeps the path's parameters with the request, so that what reads requests needs no gin.
-func withParams(r *http.Request, params gin.Params) *http.Request {
-	if r.URL.RawPath != "" {
+// unescapedParams keeps the path's parameters with the request, so that what reads requests needs no gin.
+func unescapedParams(c *gin.Context) {
+	if c.Request.URL.RawPath != "" {
 		// gin has matched the escaped path.
-		for i := range params {
-			if text, err := url.PathUnescape(params[i].Value); err == nil {
-				params[i].Value = text
+		for i := range c.Params {
+			if text, err := url.PathUnescape(c.Params[i].Value); err == nil {
+				c.Params[i].Value = text
 			}
 		}
 	}
-	return r.WithContext(context.WithValue(r.Context(), paramsKey{}, params))
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), paramsKey{}, c.Params))
 }
 
 // param returns a level of the path, unescaped.

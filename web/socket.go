@@ -32,10 +32,7 @@ func (s *Server) registerSockets(r gin.IRouter) {
 		"/ws/iot/:type/:id": deviceChannel,
 		"/ws/events":        s.queryChannels,
 	} {
-		r.POST(path, s.proxied, s.handle(func(c *gin.Context) error {
-			c.Request = withParams(c.Request, c.Params)
-			return s.serveSocket(c, chans)
-		}))
+		r.POST(path, s.proxied, s.handle(func(c *gin.Context) error { return s.serveSocket(c, chans) }))
 		r.GET(path, s.handle(func(*gin.Context) error {
 			return &problem{status: http.StatusNotImplemented, code: "not-proxied",
 				message: "WebSockets are served through a GRIP proxy, as WebSocket-over-HTTP; connect to the proxy's address."}

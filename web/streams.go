@@ -29,10 +29,7 @@ func (s *Server) registerStreams(r gin.IRouter) error {
 	s.get(r, "/iot/stream/:type", s.families.device, deviceChannel)
 	s.get(r, "/iot/stream/:type/:id", s.families.device, deviceChannel)
 	s.get(r, "/realtime/sse", s.families.realtime, realtimeChannels)
-	r.GET(nextPath+":ticket", s.proxied, s.handle(func(c *gin.Context) error {
-		c.Request = withParams(c.Request, c.Params)
-		return s.followLink(c)
-	}))
+	r.GET(nextPath+":ticket", s.proxied, s.handle(s.followLink))
 	for _, route := range s.opts.Routes {
 		if err := s.registerRoute(r, route); err != nil {
 			return err
@@ -53,10 +50,7 @@ func (s *Server) registerRoute(r gin.IRouter, route StreamRoute) (err error) {
 }
 
 func (s *Server) get(r gin.IRouter, path string, f *family, chans selector) {
-	h := s.handle(func(c *gin.Context) error {
-		c.Request = withParams(c.Request, c.Params)
-		return s.serveStream(c, f, chans)
-	})
+	h := s.handle(func(c *gin.Context) error { return s.serveStream(c, f, chans) })
 	r.GET(path, s.proxied, h)
 	r.HEAD(path, s.proxied, h)
 }

@@ -28,10 +28,10 @@ func batchScenes() []scene {
 			s.appendTo(s.Log, whole())
 			s.wantSeqs("a", 0, 1, 2)
 			s.wantSeqs("b", 0, 1)
-			if refused, err := s.Log.Refusals(s.ctx, 0, 10); err != nil || len(refused) != 1 {
+			if refused, err := s.Log.Refusals(s.Context(), 0, 10); err != nil || len(refused) != 1 {
 				s.Errorf("refusals: %v, %v", refused, err)
 			}
-			if known, err := s.Log.Devices(s.ctx, []channels.DeviceRef{device.DeviceRef}); err != nil || len(known) != 1 {
+			if known, err := s.Log.Devices(s.Context(), []channels.DeviceRef{device.DeviceRef}); err != nil || len(known) != 1 {
 				s.Errorf("devices: %v, %v", known, err)
 			}
 			s.wantMark("bridge", []byte("7"))
@@ -39,7 +39,7 @@ func batchScenes() []scene {
 		{"state of an unknown type fails the batch, of which nothing is stored", func(s *stage) {
 			batch := whole()
 			batch.State = append(batch.State, unheardOf{})
-			if _, err := s.Log.Append(s.ctx, batch); err == nil {
+			if _, err := s.Log.Append(s.Context(), batch); err == nil {
 				s.Error("want an error")
 			}
 			s.wantNothing(device.DeviceRef)
@@ -48,7 +48,7 @@ func batchScenes() []scene {
 			}
 		}},
 		{"a context that has ended stores nothing", func(s *stage) {
-			ctx, cancel := context.WithCancel(s.ctx)
+			ctx, cancel := context.WithCancel(s.Context())
 			cancel()
 			if _, err := s.Log.Append(ctx, whole()); !errors.Is(err, context.Canceled) {
 				s.Errorf("want context.Canceled, got %v", err)
@@ -57,7 +57,7 @@ func batchScenes() []scene {
 		}},
 		{"every call heeds a context that has ended", func(s *stage) {
 			s.append(onEach(3, "a")...)
-			ctx, cancel := context.WithCancel(s.ctx)
+			ctx, cancel := context.WithCancel(s.Context())
 			cancel()
 			_, heads := s.Log.Heads(ctx, []channels.Channel{"a"})
 			_, read := s.Log.Read(ctx, channels.Cursor{{Channel: "a"}}, 1)
@@ -82,7 +82,7 @@ func batchScenes() []scene {
 		}},
 		{"contexts that end at any moment leave the log whole", playCancelled},
 		{"an empty batch is nothing", func(s *stage) {
-			if events, err := s.Log.Append(s.ctx, channels.Batch{}); err != nil || len(events) > 0 {
+			if events, err := s.Log.Append(s.Context(), channels.Batch{}); err != nil || len(events) > 0 {
 				s.Errorf("got %v, %v", events, err)
 			}
 		}},
@@ -99,10 +99,10 @@ func (s *stage) wantNothing(ref channels.DeviceRef) {
 		}
 		s.wantSeqs(name, 0)
 	}
-	if refused, err := s.Log.Refusals(s.ctx, 0, 10); err != nil || len(refused) != 0 {
+	if refused, err := s.Log.Refusals(s.Context(), 0, 10); err != nil || len(refused) != 0 {
 		s.Errorf("refusals: %v, %v", refused, err)
 	}
-	if known, err := s.Log.Devices(s.ctx, []channels.DeviceRef{ref}); err != nil || len(known) != 0 {
+	if known, err := s.Log.Devices(s.Context(), []channels.DeviceRef{ref}); err != nil || len(known) != 0 {
 		s.Errorf("devices: %v, %v", known, err)
 	}
 	s.wantMark("bridge", nil)
@@ -112,7 +112,7 @@ func (s *stage) wantNothing(ref channels.DeviceRef) {
 func playCancelled(s *stage) {
 	confirmed, failed := 0, 0
 	for i := range 60 {
-		ctx, cancel := context.WithTimeout(s.ctx, time.Duration(i)*40*time.Microsecond)
+		ctx, cancel := context.WithTimeout(s.Context(), time.Duration(i)*40*time.Microsecond)
 		_, err := s.Log.Append(ctx, channels.Batch{Drafts: onEach(20, "a", "b")})
 		cancel()
 		if err == nil {
@@ -143,7 +143,7 @@ func playRefusals(s *stage) {
 		{Source: "broken \xff\x00 topic", Reason: "\xc0", Payload: []byte("x"), Time: at}}})
 	var all []channels.Refusal
 	for before := int64(0); ; before = all[len(all)-1].ID {
-		page, err := s.Log.Refusals(s.ctx, before, 2)
+		page, err := s.Log.Refusals(s.Context(), before, 2)
 		if err != nil {
 			s.Fatal(err)
 		}

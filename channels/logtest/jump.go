@@ -10,7 +10,7 @@ import (
 // jump makes the log jump and returns where it stands then.
 func (s *stage) jump() channels.Seq {
 	s.Helper()
-	if err := s.Jump(s.ctx); err != nil {
+	if err := s.Jump(s.Context()); err != nil {
 		s.Fatalf("jump: %v", err)
 	}
 	return s.head("a channel that nobody uses")
@@ -95,7 +95,7 @@ func jumpScenes() []scene {
 			if got := show(page); got != fmt.Sprintf("{events [2 3 %d] next %d more true lost false}", base+1, base+1) {
 				s.Errorf("got %s", got)
 			}
-			latest, err := s.Log.Latest(s.ctx, "a", 4)
+			latest, err := s.Log.Latest(s.Context(), "a", 4)
 			if got, want := fmt.Sprint(seqs(latest)), fmt.Sprint([]channels.Seq{3, base + 1, base + 2, base + 3}); err != nil || got != want {
 				s.Errorf("latest: got %s, %v, want %s", got, err, want)
 			}

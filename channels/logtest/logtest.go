@@ -47,7 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		for _, s := range scenes {
 			t.Run(s.promise, func(t *testing.T) {
 				h := open(t)
-				s.play(&stage{T: t, Harness: h, ctx: t.Context()})
+				s.play(&stage{T: t, Harness: h})
 			})
 		}
 	}
@@ -64,7 +64,6 @@ type scene struct {
 type stage struct {
 	*testing.T
 	Harness
-	ctx context.Context
 }
 
 // patience bounds what takes as long as it takes.
@@ -91,7 +90,7 @@ func (s *stage) append(drafts ...channels.Draft) []channels.Event {
 
 func (s *stage) appendTo(log Log, batch channels.Batch) []channels.Event {
 	s.Helper()
-	events, err := log.Append(s.ctx, batch)
+	events, err := log.Append(s.Context(), batch)
 	if err != nil {
 		s.Fatalf("append %d drafts: %v", len(batch.Drafts), err)
 	}
@@ -109,7 +108,7 @@ func (s *stage) read(channel channels.Channel, after channels.Seq, limit int) ch
 
 func (s *stage) readAll(after channels.Cursor, limit int) []channels.Page {
 	s.Helper()
-	pages, err := s.Log.Read(s.ctx, after, limit)
+	pages, err := s.Log.Read(s.Context(), after, limit)
 	if err != nil {
 		s.Fatalf("read after %s: %v", after, err)
 	}
@@ -126,7 +125,7 @@ func (s *stage) readAll(after channels.Cursor, limit int) []channels.Page {
 
 func (s *stage) head(channel channels.Channel) channels.Seq {
 	s.Helper()
-	heads, err := s.Log.Heads(s.ctx, []channels.Channel{channel})
+	heads, err := s.Log.Heads(s.Context(), []channels.Channel{channel})
 	if err != nil {
 		s.Fatalf("heads: %v", err)
 	}
@@ -172,7 +171,7 @@ func (s *stage) trimBy(keep func(channels.Channel) channels.Retention, now time.
 	s.Helper()
 	all := 0
 	for range 10_000 {
-		n, err := s.Log.Trim(s.ctx, keep, now)
+		n, err := s.Log.Trim(s.Context(), keep, now)
 		if err != nil {
 			s.Fatalf("trim: %v", err)
 		}
@@ -196,7 +195,7 @@ func (s *stage) trimAll() {
 
 func (s *stage) wantNotFound(id channels.EventID) {
 	s.Helper()
-	if _, err := s.Log.Event(s.ctx, id); !errors.Is(err, channels.ErrNotFound) {
+	if _, err := s.Log.Event(s.Context(), id); !errors.Is(err, channels.ErrNotFound) {
 		s.Errorf("event %d: want ErrNotFound, got %v", id, err)
 	}
 }

@@ -1,7 +1,6 @@
 package logtest
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -18,7 +17,7 @@ func checkModel(t *testing.T, open func(t *testing.T) Harness) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := open(t)
 		c := &comparison{
-			rt: rt, ctx: t.Context(), h: h,
+			rt: rt, h: h,
 			log:     []Log{h.Log, h.Another(t)},
 			model:   NewMemory(time.Now, h.KeyRetention, h.Refusals),
 			ids:     make(map[channels.EventID]channels.EventID),
@@ -43,7 +42,6 @@ func checkModel(t *testing.T, open func(t *testing.T) Harness) {
 // A comparison is a log, its model, and what to ask both about.
 type comparison struct {
 	rt      *rapid.T
-	ctx     context.Context
 	h       Harness
 	log     []Log // handles on one log
 	model   *Memory
@@ -91,9 +89,9 @@ func (c *comparison) append(rt *rapid.T) {
 		batch.Drafts = append(batch.Drafts, d)
 	}
 	log := c.any()
-	got, err := log.Append(c.ctx, batch)
+	got, err := log.Append(c.rt.Context(), batch)
 	c.must(err)
-	want, err := c.model.Append(c.ctx, batch)
+	want, err := c.model.Append(c.rt.Context(), batch)
 	c.must(err)
 	for i := range want {
 		if !want[i].Repeated {
@@ -130,7 +128,7 @@ func cursorChannels(positions []channels.Position) []channels.Channel {
 }
 
 func (c *comparison) stored(id channels.EventID) bool {
-	_, err := c.model.Event(c.ctx, id)
+	_, err := c.model.Event(c.rt.Context(), id)
 	return err == nil
 }
 
@@ -160,9 +158,9 @@ func (c *comparison) read(rt *rapid.T) {
 		after = append(after, channels.Position{Channel: c.channel(), Seq: c.number()})
 	}
 	limit := rapid.IntRange(1, 12).Draw(rt, "limit")
-	got, err := c.any().Read(c.ctx, after, limit)
+	got, err := c.any().Read(c.rt.Context(), after, limit)
 	c.must(err)
-	want, err := c.model.Read(c.ctx, after, limit)
+	want, err := c.model.Read(c.rt.Context(), after, limit)
 	c.must(err)
 	for i := range want {
 		c.samePage(got[i], want[i])
@@ -172,9 +170,9 @@ func (c *comparison) read(rt *rapid.T) {
 func (c *comparison) latest(rt *rapid.T) {
 	c.rt = rt
 	name, limit := c.channel(), rapid.IntRange(1, 12).Draw(rt, "limit")
-	got, err := c.any().Latest(c.ctx, name, limit)
+	got, err := c.any().Latest(c.rt.Context(), name, limit)
 	c.must(err)
-	want, err := c.model.Latest(c.ctx, name, limit)
+	want, err := c.model.Latest(c.rt.Context(), name, limit)
 	c.must(err)
 	c.samePage(got, want)
 }
@@ -185,8 +183,8 @@ func (c *comparison) event(rt *rapid.T) {
 		rt.Skip("no events yet")
 	}
 	id := rapid.SampledFrom(c.events).Draw(rt, "event")
-	want, missing := c.model.Event(c.ctx, id)
-	got, err := c.any().Event(c.ctx, c.ids[id])
+	want, missing := c.model.Event(c.rt.Context(), id)
+	got, err := c.any().Event(c.rt.Context(), c.ids[id])
 	if (err == nil) != (missing == nil) {
 		rt.Fatalf("event %d: got %v, want %v", c.ids[id], err, missing)
 	}
@@ -198,9 +196,9 @@ func (c *comparison) event(rt *rapid.T) {
 func (c *comparison) moment(rt *rapid.T) {
 	c.rt = rt
 	name, at := c.channel(), atMinute(rapid.IntRange(-1, 51).Draw(rt, "minute"), "a").Time
-	got, err := c.any().SeqAt(c.ctx, name, at)
+	got, err := c.any().SeqAt(c.rt.Context(), name, at)
 	c.must(err)
-	want, err := c.model.SeqAt(c.ctx, name, at)
+	want, err := c.model.SeqAt(c.rt.Context(), name, at)
 	c.must(err)
 	if got != want {
 		rt.Fatalf("%s at %v: got %d, want %d", name, at, got, want)
@@ -221,7 +219,7 @@ func (c *comparison) trim(rt *rapid.T) {
 	for i, log := range []Log{c.any(), c.model} {
 		for n := 1; n > 0; totals[i] += n {
 			var err error
-			n, err = log.Trim(c.ctx, func(name channels.Channel) channels.Retention { return by[name] }, now)
+			n, err = log.Trim(c.rt.Context(), func(name channels.Channel) channels.Retention { return by[name] }, now)
 			c.must(err)
 		}
 	}
@@ -237,13 +235,13 @@ func (c *comparison) jump(rt *rapid.T) {
 	}
 	c.jumped = true
 	// A log jumps to its clock, so it must be seen where it went.
-	c.must(c.h.Jump(c.ctx))
-	heads, err := c.any().Heads(c.ctx, []channels.Channel{"a channel that nobody uses"})
+	c.must(c.h.Jump(c.rt.Context()))
+	heads, err := c.any().Heads(c.rt.Context(), []channels.Channel{"a channel that nobody uses"})
 	c.must(err)
 	if heads[0].Seq <= slices.Max(c.numbers) {
 		rt.Fatalf("the jump went to %d, below %d", heads[0].Seq, slices.Max(c.numbers))
 	}
-	c.must(c.model.JumpTo(c.ctx, heads[0].Seq))
+	c.must(c.model.JumpTo(c.rt.Context(), heads[0].Seq))
 	c.numbers = append(c.numbers, heads[0].Seq)
 }
 
@@ -261,13 +259,13 @@ func (c *comparison) devices(rt *rapid.T) {
 	d := known(rapid.SampledFrom([]string{"pump", "valve"}).Draw(rt, "type"), rapid.SampledFrom([]string{"1", "2"}).Draw(rt, "id"))
 	d.Firmware = rapid.StringN(0, 5, 20).Filter(noNUL).Draw(rt, "firmware")
 	batch := channels.Batch{State: []any{devices.Changes{d}}}
-	_, err := c.any().Append(c.ctx, batch)
+	_, err := c.any().Append(c.rt.Context(), batch)
 	c.must(err)
-	_, err = c.model.Append(c.ctx, batch)
+	_, err = c.model.Append(c.rt.Context(), batch)
 	c.must(err)
-	got, err := c.any().List(c.ctx, "", channels.DeviceRef{}, 10)
+	got, err := c.any().List(c.rt.Context(), "", channels.DeviceRef{}, 10)
 	c.must(err)
-	want, err := c.model.List(c.ctx, "", channels.DeviceRef{}, 10)
+	want, err := c.model.List(c.rt.Context(), "", channels.DeviceRef{}, 10)
 	c.must(err)
 	if fmt.Sprintf("%+v", values(got)) != fmt.Sprintf("%+v", values(want)) {
 		rt.Fatalf("got devices %+v, want %+v", got, want)
@@ -285,9 +283,9 @@ func values(all []devices.Device) []devices.Device {
 
 func (c *comparison) heads(rt *rapid.T) {
 	c.rt = rt
-	got, err := c.any().Heads(c.ctx, modelChannels)
+	got, err := c.any().Heads(c.rt.Context(), modelChannels)
 	c.must(err)
-	want, err := c.model.Heads(c.ctx, modelChannels)
+	want, err := c.model.Heads(c.rt.Context(), modelChannels)
 	c.must(err)
 	if got.String() != want.String() {
 		rt.Fatalf("heads are %s, want %s", got, want)

@@ -16,7 +16,7 @@ func atMinute(minute int, name channels.Channel) channels.Draft {
 // wantSeqAt demands where the channel stood at a minute.
 func (s *stage) wantSeqAt(name channels.Channel, minute int, want channels.Seq) {
 	s.Helper()
-	got, err := s.Log.SeqAt(s.ctx, name, atMinute(minute, name).Time)
+	got, err := s.Log.SeqAt(s.Context(), name, atMinute(minute, name).Time)
 	if err != nil || got != want {
 		s.Errorf("%s at minute %d: got %d, %v, want %d", name, minute, got, err, want)
 	}
@@ -45,7 +45,7 @@ func timeScenes() []scene {
 				if want := time.UnixMicro(at.UnixMicro()).UTC(); !e.Time.Equal(want) {
 					s.Errorf("%v became %v", at, e.Time)
 				}
-				stored, err := s.Log.Event(s.ctx, e.ID)
+				stored, err := s.Log.Event(s.Context(), e.ID)
 				if err != nil {
 					s.Fatal(err)
 				}
@@ -59,7 +59,7 @@ func timeScenes() []scene {
 			for minute, want := range map[int]channels.Seq{0: 0, 10: 0, 11: 1, 20: 1, 21: 3, 30: 3, 31: 4} {
 				s.wantSeqAt("a", minute, want)
 			}
-			at, err := s.Log.SeqAt(s.ctx, "a", atMinute(10, "a").Time.Add(time.Nanosecond))
+			at, err := s.Log.SeqAt(s.Context(), "a", atMinute(10, "a").Time.Add(time.Nanosecond))
 			if err != nil || at != 1 {
 				s.Errorf("a nanosecond after the first: got %d, %v, want 1", at, err)
 			}

@@ -49,7 +49,7 @@ func numberScenes() []scene {
 				page := s.wantSeqs(p.Channel, p.Seq-1, p.Seq)
 				sameEvent(s, page.Events[0], e)
 			}
-			stored, err := s.Log.Event(s.ctx, e.ID)
+			stored, err := s.Log.Event(s.Context(), e.ID)
 			if err != nil {
 				s.Fatal(err)
 			}
@@ -69,11 +69,11 @@ func numberScenes() []scene {
 		{"heads come in the order asked", func(s *stage) {
 			s.append(append(onEach(2, "a"), on("b", "c"))...)
 			asked := []channels.Channel{"c", "nobody", "a", "b", "a"}
-			heads, err := s.Log.Heads(s.ctx, asked)
+			heads, err := s.Log.Heads(s.Context(), asked)
 			if got := fmt.Sprint(heads); err != nil || got != "c:1,nobody:0,a:2,b:1,a:2" {
 				s.Errorf("got %s, %v", got, err)
 			}
-			if heads, err := s.Log.Heads(s.ctx, nil); err != nil || len(heads) != 0 {
+			if heads, err := s.Log.Heads(s.Context(), nil); err != nil || len(heads) != 0 {
 				s.Errorf("of no channel: got %v, %v", heads, err)
 			}
 		}},
@@ -114,7 +114,7 @@ func numberScenes() []scene {
 		{"an event that is not there is not found", func(s *stage) {
 			s.append(on("a"))
 			for _, id := range []channels.EventID{-1, 0, 1 << 52, 1<<63 - 1} {
-				if _, err := s.Log.Event(s.ctx, id); !errors.Is(err, channels.ErrNotFound) {
+				if _, err := s.Log.Event(s.Context(), id); !errors.Is(err, channels.ErrNotFound) {
 					s.Errorf("event %d: got %v", id, err)
 				}
 			}

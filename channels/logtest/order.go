@@ -32,7 +32,7 @@ func (s *stage) handles(n int) []Log {
 // concurrently runs n times do and demands that none fails.
 func (s *stage) concurrently(n int, do func(ctx context.Context, i int) error) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range n {

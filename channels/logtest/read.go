@@ -93,7 +93,7 @@ func readScenes() []scene {
 			if got != want {
 				s.Errorf("got  %s\nwant %s", got, want)
 			}
-			if pages, err := s.Log.Read(s.ctx, nil, 1); err != nil || len(pages) != 0 {
+			if pages, err := s.Log.Read(s.Context(), nil, 1); err != nil || len(pages) != 0 {
 				s.Errorf("of no position: got %v, %v", pages, err)
 			}
 		}},
@@ -101,18 +101,18 @@ func readScenes() []scene {
 		{"latest are the newest events, oldest first", func(s *stage) {
 			s.append(onEach(7, "a", "b")...)
 			for limit, want := range map[int][]channels.Seq{1: {7}, 3: {5, 6, 7}, 7: upTo(7), 99: upTo(7)} {
-				page, err := s.Log.Latest(s.ctx, "a", limit)
+				page, err := s.Log.Latest(s.Context(), "a", limit)
 				if err != nil || fmt.Sprint(seqs(page)) != fmt.Sprint(want) || page.Next != 7 || page.Lost ||
 					page.Channel != "a" {
 					s.Errorf("limit %d: got %s, %v", limit, show(page), err)
 				}
 			}
-			page, err := s.Log.Latest(s.ctx, "nobody", 5)
+			page, err := s.Log.Latest(s.Context(), "nobody", 5)
 			if err != nil || len(page.Events) > 0 || page.Next != 0 || page.Lost || page.More {
 				s.Errorf("of an empty channel: got %s, %v", show(page), err)
 			}
 			s.trimAll()
-			page, err = s.Log.Latest(s.ctx, "a", 5)
+			page, err = s.Log.Latest(s.Context(), "a", 5)
 			if err != nil || len(page.Events) > 0 || page.Next != 7 || page.Lost {
 				s.Errorf("of a trimmed channel: got %s, %v", show(page), err)
 			}

@@ -34,7 +34,7 @@ func (s *stage) put(changes ...devices.Device) {
 // get returns the device, and whether it is known.
 func (s *stage) get(ref channels.DeviceRef) (devices.Device, bool) {
 	s.Helper()
-	all, err := s.Log.Devices(s.ctx, []channels.DeviceRef{ref})
+	all, err := s.Log.Devices(s.Context(), []channels.DeviceRef{ref})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (s *stage) wantDevice(want devices.Device) {
 // wantMark demands a mark's value, nil for none.
 func (s *stage) wantMark(name string, want []byte) {
 	s.Helper()
-	got, err := s.Log.Mark(s.ctx, name)
+	got, err := s.Log.Mark(s.Context(), name)
 	if err != nil || !bytes.Equal(got, want) || (got == nil) != (want == nil) {
 		s.Errorf("mark %s: got %q, %v, want %q", name, got, err, want)
 	}
@@ -84,12 +84,12 @@ func registryScenes() []scene {
 		}},
 		{"devices that are not known are left out", func(s *stage) {
 			s.put(known("pump", "1"), known("pump", "2"))
-			all, err := s.Log.Devices(s.ctx, []channels.DeviceRef{ref("pump", "2"), ref("valve", "1"), ref("pump", "1"),
+			all, err := s.Log.Devices(s.Context(), []channels.DeviceRef{ref("pump", "2"), ref("valve", "1"), ref("pump", "1"),
 				ref("", ""), ref("Pump", "1")})
 			if err != nil || len(all) != 2 {
 				s.Errorf("got %v, %v", all, err)
 			}
-			if all, err := s.Log.Devices(s.ctx, nil); err != nil || len(all) != 0 {
+			if all, err := s.Log.Devices(s.Context(), nil); err != nil || len(all) != 0 {
 				s.Errorf("of none: got %v, %v", all, err)
 			}
 		}},
@@ -115,7 +115,7 @@ func registryScenes() []scene {
 			for limit := 1; limit < 8; limit++ {
 				var got []string
 				for after := (channels.DeviceRef{}); ; {
-					page, err := s.Log.List(s.ctx, "", after, limit)
+					page, err := s.Log.List(s.Context(), "", after, limit)
 					if err != nil || len(page) > limit {
 						s.Fatalf("%d devices, %v", len(page), err)
 					}
@@ -136,7 +136,7 @@ func registryScenes() []scene {
 			for after, want := range map[channels.DeviceRef]string{
 				{}: "123", ref("a", "9"): "123", ref("b", "1"): "23", ref("b", "3"): "", ref("c", ""): "",
 			} {
-				page, err := s.Log.List(s.ctx, "b", after, 10)
+				page, err := s.Log.List(s.Context(), "b", after, 10)
 				got := ""
 				for _, d := range page {
 					got += d.ID
@@ -170,7 +170,7 @@ func registryScenes() []scene {
 				d.Values[text] = json.RawMessage("1")
 				s.wantDevice(d)
 			}
-			if all, err := s.Log.List(s.ctx, "", channels.DeviceRef{}, 1000); err != nil || len(all) != len(hostile()) {
+			if all, err := s.Log.List(s.Context(), "", channels.DeviceRef{}, 1000); err != nil || len(all) != len(hostile()) {
 				s.Errorf("%d devices are listed, %v, want %d", len(all), err, len(hostile()))
 			}
 		}},

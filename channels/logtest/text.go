@@ -37,7 +37,7 @@ func textScenes() []scene {
 		{"an event of which little is known comes back as it was", func(s *stage) {
 			e := s.append(channels.Draft{Channels: []channels.Channel{"a"}})[0]
 			s.wantStored(e)
-			stored, _ := s.Log.Event(s.ctx, e.ID)
+			stored, _ := s.Log.Event(s.Context(), e.ID)
 			if stored.Private != nil {
 				s.Errorf("no private data became %q", stored.Private)
 			}
@@ -80,7 +80,7 @@ func textScenes() []scene {
 			for i, name := range names {
 				s.append(onEach(i+1, name)...)
 			}
-			heads, err := s.Log.Heads(s.ctx, names)
+			heads, err := s.Log.Heads(s.Context(), names)
 			if err != nil {
 				s.Fatal(err)
 			}
@@ -119,13 +119,13 @@ func textScenes() []scene {
 // wantStored demands that every way to read the event gives it as it is.
 func (s *stage) wantStored(e channels.Event) {
 	s.Helper()
-	stored, err := s.Log.Event(s.ctx, e.ID)
+	stored, err := s.Log.Event(s.Context(), e.ID)
 	if err != nil {
 		s.Fatal(err)
 	}
 	sameEvent(s, stored, e)
 	for _, p := range e.Positions {
-		latest, err := s.Log.Latest(s.ctx, p.Channel, 100)
+		latest, err := s.Log.Latest(s.Context(), p.Channel, 100)
 		if err != nil {
 			s.Fatal(err)
 		}

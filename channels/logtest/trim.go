@@ -81,7 +81,7 @@ func trimScenes() []scene {
 			s.trimBy(only("a"), instant().Add(everything.Age))
 			s.wantLost("a", 0)
 			sameEvent(s, s.wantSeqs("b", 0, 1).Events[0], e)
-			stored, err := s.Log.Event(s.ctx, e.ID)
+			stored, err := s.Log.Event(s.Context(), e.ID)
 			if err != nil {
 				s.Fatal(err)
 			}
@@ -92,7 +92,7 @@ func trimScenes() []scene {
 		{"a call deletes a bounded number, oldest first", func(s *stage) {
 			const n = 6000
 			s.append(onEach(n, "a")...)
-			gone, err := s.Log.Trim(s.ctx, func(channels.Channel) channels.Retention { return everything },
+			gone, err := s.Log.Trim(s.Context(), func(channels.Channel) channels.Retention { return everything },
 				instant().Add(everything.Age))
 			if err != nil || gone == 0 || gone >= n {
 				s.Fatalf("the first call deleted %d of %d, %v", gone, n, err)
@@ -145,14 +145,14 @@ func trimScenes() []scene {
 			if n := s.trim(channels.Retention{}, now); n != 8 {
 				s.Errorf("%d entries went, want 8", n)
 			}
-			left, err := s.Log.Refusals(s.ctx, 0, 1000)
+			left, err := s.Log.Refusals(s.Context(), 0, 1000)
 			if err != nil || len(left) != s.Refusals.Count {
 				s.Errorf("%d refusals are left, %v, want %d", len(left), err, s.Refusals.Count)
 			}
 			s.trim(channels.Retention{}, now.Add(s.Refusals.Age+time.Minute))
 			newest := left[0].ID
 			refuse(1, now)
-			if left, err = s.Log.Refusals(s.ctx, 0, 10); err != nil || len(left) != 1 || left[0].ID <= newest {
+			if left, err = s.Log.Refusals(s.Context(), 0, 10); err != nil || len(left) != 1 || left[0].ID <= newest {
 				s.Errorf("got %v, %v, want one with an id above %d", left, err, newest)
 			}
 		}},
@@ -194,7 +194,7 @@ func playTrimRace(s *stage) {
 	left := 0
 	for _, of := range ids {
 		for _, id := range of {
-			if _, err := s.Log.Event(s.ctx, id); err == nil {
+			if _, err := s.Log.Event(s.Context(), id); err == nil {
 				left++
 			}
 		}
