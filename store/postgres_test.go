@@ -49,6 +49,7 @@ func TestPostgres(t *testing.T) {
 	var handles []*store.Postgres
 	url := server.Database(t)
 	logtest.Run(t, func(t *testing.T) logtest.Harness {
+		t.Helper()
 		for _, s := range handles {
 			_ = s.Close()
 		}
@@ -57,13 +58,13 @@ func TestPostgres(t *testing.T) {
 		handles = []*store.Postgres{s}
 		return logtest.Harness{
 			Log: s,
-			Another: func(t *testing.T) logtest.Log {
+			Another: func() logtest.Log {
 				other := openDatabase(t, url, testOptions())
 				handles = append(handles, other)
 				return other
 			},
 			Jump: s.Jump,
-			DeleteEvents: func(t *testing.T) {
+			DeleteEvents: func() {
 				query(t, url, "DELETE FROM griphub.events; DELETE FROM griphub.positions")
 			},
 			KeyRetention: testOptions().KeyRetention,

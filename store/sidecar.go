@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,6 +24,7 @@ type sidecar struct {
 	path     string
 	database string
 	relaxed  bool
+	mode     fs.FileMode  // of the database: who may write that writes the mark
 	file     fileIdentity // of the database as it was opened
 	written  time.Time    // when this process last wrote the mark
 }
@@ -33,7 +33,7 @@ type sidecar struct {
 type sidecarRecord struct {
 	file  fileIdentity
 	event int64
-	boot  string // "" unless the log is, or was in this run of the machine, relaxed
+	boot  string // the run of the machine in which the log was relaxed, "" for none
 }
 
 // sidecarEvery bounds how far the mark lags behind while events come.
@@ -48,7 +48,11 @@ func openSidecar(database string, relaxed bool) (sidecar, error) {
 	if err != nil {
 		return sidecar{}, err
 	}
-	return sidecar{path: database + "-mark", database: database, relaxed: relaxed, file: file}, nil
+	info, err := os.Stat(database)
+	if err != nil {
+		return sidecar{}, err
+	}
+	return sidecar{path: database + "-mark", database: database, relaxed: relaxed, mode: info.Mode().Perm(), file: file}, nil
 }
 
 // check fails where the database's path no longer leads to the file that is open.
@@ -97,24 +101,23 @@ func (c *sidecar) read() (sidecarRecord, bool) {
 	var r sidecarRecord
 	n, _ := fmt.Sscanf(string(text), "griphub-mark-1 inode=%d born=%d event=%d boot=%q\n",
 		&r.file.inode, &r.file.born, &r.event, &r.boot)
-	return r, n == 4
+	return r, n == 4 && r.event >= 0 && r.event < latestBase
 }
 
 // write notes the newest event id that is committed. The caller holds the write lock. One write of one
 // block replaces the content, so that a killed process leaves the old one or the new one.
 func (c *sidecar) write(event int64) error {
 	r := sidecarRecord{file: c.file, event: event}
-	if c.relaxed {
+	// A process that is not relaxed leaves alone what one that is may still need.
+	if old, _ := c.read(); c.relaxed || old.boot == bootID() {
 		r.boot = bootID()
-	} else if old, ok := c.read(); ok {
-		r.boot = old.boot
 	}
 	text := fmt.Appendf(nil, "griphub-mark-1 inode=%d born=%d event=%d boot=%q\n",
 		r.file.inode, r.file.born, r.event, r.boot)
 	for len(text) < 200 {
 		text = append(text, ' ')
 	}
-	f, err := os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE, c.mode)
 	if err != nil {
 		return err
 	}
@@ -124,88 +127,4 @@ func (c *sidecar) write(event int64) error {
 	}
 	c.written = time.Now()
 	return errors.Join(err, f.Close())
-}
-
-// judge decides, as the database is opened, whether the log may continue where it ends or has to jump.
-// It decides under the write lock, so that what it sees is all that any process committed.
-func (w *sqliteWriter) judge(ctx context.Context) error {
-	var found verdict
-	err := w.transact(ctx, func() error {
-		event, _, err := w.lastEvent()
-		if err != nil {
-			return err
-		}
-		if found = w.sidecar.judge(event); found == doubtful {
-			return w.jump(event)
-		}
-		return nil
-	})
-	if err == nil && found != proven {
-		// After the commit: written before it, the mark would prove the log also where the jump failed.
-		err = w.transact(ctx, w.stampLocked)
-	}
-	if err != nil {
-		return fmt.Errorf("find out whether the log is complete: %w", err)
-	}
-	w.judged = true
-	return nil
-}
-
-// stamp brings the mark up to date, for whoever has the turn.
-func (w *sqliteWriter) stamp(ctx context.Context) error {
-	return w.transactInTurn(ctx, w.stampLocked)
-}
-
-func (w *sqliteWriter) stampLocked() error {
-	event, _, err := w.lastEvent()
-	if err != nil {
-		return err
-	}
-	if err := w.sidecar.write(event); err != nil {
-		return fmt.Errorf("write the mark: %w", err)
-	}
-	return nil
-}
-
-// lastEvent returns the newest event id, and the base below which no number may be given.
-func (w *sqliteWriter) lastEvent() (event, base int64, err error) {
-	if err := w.query(w.do.lastEvent).Scan(&event, &base); err != nil {
-		return 0, 0, fmt.Errorf("read the counters: %w", err)
-	}
-	return event, base, nil
-}
-
-// jump lets the log continue above every number that another copy may have given out.
-func (w *sqliteWriter) jump(event int64) error {
-	if record, ok := w.sidecar.read(); ok {
-		event = max(event, record.event)
-	}
-	now := w.options.Now()
-	base := jumpBase(event, now)
-	if err := w.exec(w.do.jump, base, now.UnixMicro()); err != nil {
-		return fmt.Errorf("jump: %w", err)
-	}
-	return w.exec(w.do.setLastEvent, base)
-}
-
-// Jump is Store's.
-func (s *SQLite) Jump(ctx context.Context) error {
-	return s.writer.transact(ctx, func() error {
-		event, _, err := s.writer.lastEvent()
-		if err != nil {
-			return err
-		}
-		return s.writer.jump(event)
-	})
-}
-
-// jumpBase returns a number far above the given one, and above all that another copy may have given out since:
-// the microseconds since 1970, which no log overtakes. A clock that is wrong by a century is not believed, as
-// numbers stay below 2^53.
-func jumpBase(newest int64, now time.Time) int64 {
-	const far, latest = 1_000_000, 1 << 52
-	if us := now.UnixMicro(); us < latest {
-		return max(newest+far, us)
-	}
-	return newest + far
 }

@@ -132,11 +132,11 @@ func sqliteError(err error) error {
 	)
 	switch e.Code() {
 	case full, ioErrorShmSize:
-		return fmt.Errorf("%w: %v", ErrFull, err)
+		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	switch e.Code() & 0xff {
 	case busy, locked:
-		return fmt.Errorf("%w: %v", ErrLocked, err)
+		return fmt.Errorf("%w: %w", ErrLocked, err)
 	case readOnly, cantOpen:
 		return fmt.Errorf("the file or its directory cannot be written: %w", err)
 	case notADatabase:

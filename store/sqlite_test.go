@@ -48,6 +48,7 @@ func execute(t testing.TB, path, query string) {
 func TestSQLite(t *testing.T) {
 	var handles []*store.SQLite
 	logtest.Run(t, func(t *testing.T) logtest.Harness {
+		t.Helper()
 		for _, s := range handles {
 			_ = s.Close()
 		}
@@ -56,13 +57,13 @@ func TestSQLite(t *testing.T) {
 		handles = []*store.SQLite{s}
 		return logtest.Harness{
 			Log: s,
-			Another: func(t *testing.T) logtest.Log {
+			Another: func() logtest.Log {
 				other := openFile(t, path, testOptions())
 				handles = append(handles, other)
 				return other
 			},
 			Jump:         s.Jump,
-			DeleteEvents: func(t *testing.T) { execute(t, path, "DELETE FROM events; DELETE FROM positions") },
+			DeleteEvents: func() { execute(t, path, "DELETE FROM events; DELETE FROM positions") },
 			KeyRetention: testOptions().KeyRetention,
 			Refusals:     testOptions().Refusals,
 		}

@@ -134,7 +134,7 @@ func jumpScenes() []scene {
 			s.wantSeqs("a", 0, base+1)
 		}},
 		{"another handle knows of the jump", func(s *stage) {
-			other := s.Another(s.T)
+			other := s.Another()
 			s.appendTo(other, channels.Batch{Drafts: onEach(2, "a")})
 			base := s.jump()
 			if e := s.appendTo(other, channels.Batch{Drafts: onEach(1, "a")})[0]; e.Seq("a") != base+1 {

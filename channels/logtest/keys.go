@@ -60,7 +60,7 @@ func keyScenes() []scene {
 		}},
 		{"another handle knows the key", func(s *stage) {
 			first := s.append(keyed("k", "a"))[0]
-			again := s.appendTo(s.Another(s.T), channels.Batch{Drafts: []channels.Draft{keyed("k", "a")}})[0]
+			again := s.appendTo(s.Another(), channels.Batch{Drafts: []channels.Draft{keyed("k", "a")}})[0]
 			s.wantRepeated(again, first)
 		}},
 		{"of concurrent batches with the same keys one stores each", playConcurrentKeys},

@@ -25,11 +25,11 @@ type Harness struct {
 	// Log is the log, without any events, devices or jumps.
 	Log Log
 	// Another opens a further handle on the same log, as another process would.
-	Another func(t *testing.T) Log
+	Another func() Log
 	// Jump makes the log jump, as it does where it may have been restored.
 	Jump func(ctx context.Context) error
 	// DeleteEvents deletes all events behind the log's back, as with a database's shell.
-	DeleteEvents func(t *testing.T)
+	DeleteEvents func()
 
 	// KeyRetention is how long the log remembers idempotency keys, at least an hour.
 	KeyRetention time.Duration
@@ -40,6 +40,7 @@ type Harness struct {
 // Run plays all scenes, one after the other, each with a log that open makes. Some take many logs: open may end
 // the one that it made before.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	for _, scenes := range [][]scene{
 		numberScenes(), orderScenes(), batchScenes(), keyScenes(), readScenes(), jumpScenes(), timeScenes(),
 		trimScenes(), textScenes(), registryScenes(),

@@ -10,13 +10,14 @@ import (
 
 func TestMemory(t *testing.T) {
 	logtest.Run(t, func(t *testing.T) logtest.Harness {
+		t.Helper()
 		refusals := channels.Retention{Age: 2 * time.Hour, Count: 20}
 		m := logtest.NewMemory(time.Now, 3*time.Hour, refusals)
 		return logtest.Harness{
 			Log:          m,
-			Another:      func(*testing.T) logtest.Log { return m },
+			Another:      func() logtest.Log { return m },
 			Jump:         m.Jump,
-			DeleteEvents: func(*testing.T) { m.DeleteEvents() },
+			DeleteEvents: m.DeleteEvents,
 			KeyRetention: 3 * time.Hour,
 			Refusals:     refusals,
 		}

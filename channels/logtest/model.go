@@ -14,11 +14,12 @@ import (
 
 // checkModel does anything in any order to a log and to a Memory, and demands that both answer the same.
 func checkModel(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	rapid.Check(t, func(rt *rapid.T) {
 		h := open(t)
 		c := &comparison{
 			rt: rt, h: h,
-			log:     []Log{h.Log, h.Another(t)},
+			log:     []Log{h.Log, h.Another()},
 			model:   NewMemory(time.Now, h.KeyRetention, h.Refusals),
 			ids:     make(map[channels.EventID]channels.EventID),
 			numbers: []channels.Seq{0},
@@ -33,7 +34,7 @@ func checkModel(t *testing.T, open func(t *testing.T) Harness) {
 			"trim":    c.trim,
 			"jump":    c.jump,
 			"devices": c.devices,
-			"delete":  func(rt *rapid.T) { c.delete(rt, t) },
+			"delete":  c.delete,
 			"":        c.heads,
 		})
 	})
@@ -245,11 +246,11 @@ func (c *comparison) jump(rt *rapid.T) {
 	c.numbers = append(c.numbers, heads[0].Seq)
 }
 
-func (c *comparison) delete(rt *rapid.T, t *testing.T) {
+func (c *comparison) delete(rt *rapid.T) {
 	if c.jumped || rapid.IntRange(0, 9).Draw(rt, "deletes") > 0 {
 		rt.Skip("not now")
 	}
-	c.h.DeleteEvents(t)
+	c.h.DeleteEvents()
 	c.deleted = true
 	c.model.DeleteEvents()
 }

@@ -79,7 +79,7 @@ func numberScenes() []scene {
 		}},
 		{"another handle sees what is stored and continues the numbers", func(s *stage) {
 			s.append(onEach(3, "a")...)
-			other := s.Another(s.T)
+			other := s.Another()
 			if e := s.appendTo(other, channels.Batch{Drafts: onEach(1, "a")})[0]; e.Seq("a") != 4 {
 				s.Errorf("the other handle gave %d, want 4", e.Seq("a"))
 			}
@@ -102,7 +102,7 @@ func numberScenes() []scene {
 		}},
 		{"numbers and ids continue after everything was deleted by hand", func(s *stage) {
 			events := s.append(onEach(5, "a", "b")...)
-			s.DeleteEvents(s.T)
+			s.DeleteEvents()
 			s.wantNotFound(events[0].ID)
 			next := s.append(on("a"))[0]
 			if next.Seq("a") != 6 || next.ID <= events[4].ID {

@@ -24,7 +24,7 @@ func orderScenes() []scene {
 func (s *stage) handles(n int) []Log {
 	all := []Log{s.Log}
 	for len(all) < n {
-		all = append(all, s.Another(s.T))
+		all = append(all, s.Another())
 	}
 	return all
 }

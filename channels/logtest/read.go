@@ -66,7 +66,7 @@ func readScenes() []scene {
 		}},
 		{"positions whose events were deleted by hand are lost", func(s *stage) {
 			s.append(onEach(5, "a")...)
-			s.DeleteEvents(s.T)
+			s.DeleteEvents()
 			for seq := range channels.Seq(5) {
 				s.wantLost("a", seq)
 			}

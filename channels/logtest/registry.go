@@ -152,7 +152,7 @@ func registryScenes() []scene {
 			s.appendTo(s.Log, channels.Batch{State: []any{mark("a", "1"), mark("b", "\x00\xff'"), mark("a", "2")}})
 			s.wantMark("a", []byte("2"))
 			s.wantMark("b", []byte("\x00\xff'"))
-			s.appendTo(s.Another(s.T), channels.Batch{State: []any{mark("a", "3"), devices.Mark{Name: "b"}}})
+			s.appendTo(s.Another(), channels.Batch{State: []any{mark("a", "3"), devices.Mark{Name: "b"}}})
 			s.wantMark("a", []byte("3"))
 			s.wantMark("b", []byte{})
 			s.wantMark("A", nil)

@@ -120,7 +120,7 @@ func trimScenes() []scene {
 		{"trimming while others append and trim loses nothing that is kept and leaves nothing that is not", playTrimRace},
 		{"a channel whose events were deleted by hand is trimmed in peace", func(s *stage) {
 			s.append(onEach(5, "a", "b")...)
-			s.DeleteEvents(s.T)
+			s.DeleteEvents()
 			s.append(onEach(2, "a")...)
 			s.trim(channels.Retention{Age: time.Hour, Count: 10}, time.Now())
 			s.wantSeqs("a", 5, 6, 7)
