@@ -40,6 +40,9 @@ func (a *app) newDev() *cobra.Command {
 			"the same hub.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.fleet < 0 {
+				return usageError{errors.New("dev: --fleet: want 0 or more")}
+			}
 			return a.dev(cmd.Context(), f)
 		},
 	}
@@ -207,7 +210,7 @@ func (d *devSetup) stages(f devFlags, h *hub, log *slog.Logger) ([]stage, error)
 		return nil, err
 	}
 	h.alsoReady = server.Ready
-	own, err := h.stages()
+	own, err := h.stages(ports{listen: "--backend-port", ops: "--ops-port"})
 	if err != nil {
 		return nil, err
 	}

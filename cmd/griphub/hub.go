@@ -13,7 +13,6 @@ import (
 	"github.com/griphub/griphub/cmd/griphub/config"
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/grip"
-	"github.com/griphub/griphub/mqttbridge"
 	"github.com/griphub/griphub/pushpin"
 	"github.com/griphub/griphub/store"
 	"github.com/griphub/griphub/web"
@@ -111,7 +110,7 @@ func (h *hub) connect(ownBroker string) error {
 	}
 	processor := devices.NewProcessor(h.publisher, h.db, devices.Options{RefuseUnknown: h.cfg.Devices.Unknown == "ignore"})
 	if ownBroker != "" {
-		h.source, err = mqttbridge.NewBroker(ownBroker, topics.Rules, processor, h.db, h.log)
+		h.source, err = newDevBroker(ownBroker, topics.Rules, processor, h.db, h.log)
 	} else {
 		h.source, err = newElectedBridge(topics, processor, h.db, h.log)
 	}
@@ -133,13 +132,16 @@ func newClient(cfg config.Config, proxies []grip.Proxy, registry prometheus.Regi
 	})
 }
 
+// ports are what the user calls the hub's ports, for errors about them.
+type ports struct{ listen, ops string }
+
 // stages are the hub's parts in the order in which they start.
-func (h *hub) stages() ([]stage, error) {
-	backend, err := httpStage("backend", h.cfg.Listen, "listen", h.web, h.log)
+func (h *hub) stages(names ports) ([]stage, error) {
+	backend, err := httpStage("backend", h.cfg.Listen, names.listen, h.web, h.log)
 	if err != nil {
 		return nil, err
 	}
-	ops, err := httpStage("ops", h.cfg.OpsListen, "ops_listen", h.ops(), h.log)
+	ops, err := httpStage("ops", h.cfg.OpsListen, names.ops, h.ops(), h.log)
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/griphub/griphub/cmd/griphub/config"
@@ -141,4 +143,21 @@ func addStats(a, b mqttbridge.Stats) mqttbridge.Stats {
 		Unmatched: a.Unmatched + b.Unmatched, Dropped: a.Dropped + b.Dropped, Batches: a.Batches + b.Batches,
 		Failures: a.Failures + b.Failures, Connections: a.Connections + b.Connections, Waiting: b.Waiting,
 	}
+}
+
+// A devBroker is the broker of `griphub dev`.
+type devBroker struct{ *mqttbridge.Broker }
+
+func newDevBroker(address string, rules mqttbridge.Rules, p *devices.Processor, db store.Store, log *slog.Logger) (devBroker, error) {
+	broker, err := mqttbridge.NewBroker(address, rules, p, db, log)
+	return devBroker{broker}, err
+}
+
+// Run names the flag that helps where the port is taken.
+func (b devBroker) Run(ctx context.Context) error {
+	err := b.Broker.Run(ctx)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("cannot listen on %s: address already in use; choose another with --mqtt-port", b.Addr())
+	}
+	return err
 }

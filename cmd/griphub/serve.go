@@ -24,7 +24,7 @@ func (a *app) newServe() *cobra.Command {
 					err = closed
 				}
 			}()
-			stages, err := h.stages()
+			stages, err := h.stages(ports{listen: "listen", ops: "ops_listen"})
 			if err != nil {
 				return err
 			}
