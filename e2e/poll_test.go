@@ -36,7 +36,7 @@ func numbers(t *testing.T, answer e2e.PollAnswer) []int {
 	for _, raw := range answer.Events {
 		var m struct {
 			message
-			Data struct{ N int }
+			Data struct{ N int } `json:"data"`
 		}
 		if err := json.Unmarshal(raw, &m); err != nil {
 			t.Fatalf("%v in %.200s", err, raw)

@@ -206,7 +206,7 @@ func publishWrongUse(t *testing.T, hub *e2e.Hub) {
 		{}, {""}, {"@system", "1"}, {"wrong", "{"}, {"wrong", "not json"}, {"wrong", "1", "2"}, {"wrong", "--event", "stream-open", "1"},
 		{"wrong", "--event", "a\nb", "1"}, {"wrong", "--private", "{", "1"}, {"--user", "", "1"}, {"--user", "7", `"no object"`},
 		{"--device", "pump", "1"}, {"--device", "a/b/c", "1"}, {"--global", "--system", "{}"}, {"--unknown", "wrong", "1"},
-		{"wrong", "--id", strings.Repeat("x", 300), "1"}, {strings.Repeat("x", 300), "1"}, {"wrong", `"` + strings.Repeat("x", 70_000) + `"`},
+		{strings.Repeat("x", 300), "1"}, {"wrong", `"` + strings.Repeat("x", 70_000) + `"`},
 		{"--jsonl", "wrong"}, {"wrong\x01", "1"},
 	} {
 		result := hub.Run(t, append([]string{"publish"}, args...)...)
