@@ -40,6 +40,9 @@ func (s *Server) registerStreams(r gin.IRouter) error {
 
 // registerRoute mounts a configured stream. gin panics where two routes claim the same path.
 func (s *Server) registerRoute(r gin.IRouter, route StreamRoute) (err error) {
+	if !strings.HasPrefix(route.Path, "/") {
+		return fmt.Errorf(`stream route %q: want a path that begins with "/"`, route.Path)
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("stream route %s: %v", route.Path, v)
@@ -78,15 +81,17 @@ func (s *Server) queryChannels(r *http.Request, _ channels.Principal) ([]channel
 
 // channels fills in the route's templates.
 func (route StreamRoute) channels(r *http.Request, _ channels.Principal) ([]channels.Channel, error) {
+	var pairs []string
+	for level := range strings.SplitSeq(route.Path, "/") {
+		if key, ok := placeholder(level); ok {
+			pairs = append(pairs, level, param(r, key))
+		}
+	}
+	// A Replacer does not look into what it has put in: a viewer's "{name}" is just text.
+	fill := strings.NewReplacer(pairs...)
 	chans := make([]channels.Channel, 0, len(route.Channels))
 	for _, template := range route.Channels {
-		name := template
-		for level := range strings.SplitSeq(route.Path, "/") {
-			if key, ok := placeholder(level); ok {
-				name = strings.ReplaceAll(name, level, param(r, key))
-			}
-		}
-		c, err := channels.ParseChannel(name)
+		c, err := channels.ParseChannel(fill.Replace(template))
 		if err != nil {
 			return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: " + sentence(err), nil}
 		}
