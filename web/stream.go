@@ -56,13 +56,14 @@ func streamHeaders(h http.Header) {
 // openStream works out who asks for what from where, and refuses what may not be.
 func (s *Server) openStream(r *http.Request, f *family, chans selector) (st *stream, err error) {
 	st = &stream{family: f}
+	// First of all, since a stream that ended in an error is asked for again with its id, whatever the error was.
+	if st.from, err = resumePosition(r); err != nil {
+		return nil, err
+	}
 	if st.principal, err = s.opts.Authenticator.Authenticate(r); err != nil {
 		return nil, &refusal{http.StatusUnauthorized, "forbidden", "The credentials are not valid.", nil}
 	}
 	if st.channels, err = chans(r, st.principal); err != nil {
-		return nil, err
-	}
-	if st.from, err = resumePosition(r); err != nil {
 		return nil, err
 	}
 	return st, s.authorize(r.Context(), st.principal, st.channels)

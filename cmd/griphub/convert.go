@@ -36,7 +36,8 @@ func rules(cfg config.Config) (channels.Rules, error) {
 			Match:     match,
 			Read:      channels.Access(c.Read),
 			Unstored:  !c.Reliable,
-			Retention: channels.Retention{Age: c.Retention},
+			Retention: channels.Retention{Age: c.Retention, Count: c.Keep},
+			Shared:    c.Shared,
 		})
 	}
 	return list, nil

@@ -28,7 +28,7 @@ type Config struct {
 	MQTT     MQTT      `yaml:"mqtt" doc:"The broker that the devices speak to."`
 	Devices  Devices   `yaml:"devices" doc:"The device registry and its heartbeat monitor."`
 	Auth     Auth      `yaml:"auth" doc:"How griphub learns who a visitor is."`
-	Channels []Channel `yaml:"channels" default:"[{match: \"iot_**\", read: authenticated}, {match: \"**\", read: public}]" doc:"Rules for channels; the first rule whose pattern matches decides. A channel that no rule matches is read by nobody."`
+	Channels []Channel `yaml:"channels" default:"[{match: \"iot_**\", read: authenticated, shared: true}, {match: \"**\", read: public}]" doc:"Rules for channels; the first rule whose pattern matches decides. A channel that no rule matches is read by nobody."`
 	Streams  []Stream  `yaml:"streams" doc:"Event stream routes with a fixed set of channels, beside /events/."`
 
 	Stream  StreamSettings `yaml:"stream" doc:"What holds for every stream."`
@@ -105,6 +105,8 @@ type Channel struct {
 	Read      string        `yaml:"read" oneof:"public authenticated token nobody" doc:"Who may read. token: only who has a matching pattern in the token's channels, or in the application's answer."`
 	Reliable  bool          `yaml:"reliable" default:"true" doc:"Keep events, so that a reader who was away gets what it missed."`
 	Retention time.Duration `yaml:"retention" default:"24h" min:"1s" doc:"How long events are kept."`
+	Keep      int           `yaml:"keep" default:"0" min:"0" doc:"Most events that are kept of each channel, the newest; 0 for no such bound."`
+	Shared    bool          `yaml:"shared" doc:"The viewers of a channel are all alike: its events skip nobody. A proxy then repairs the streams of all of them with one request; without, it repairs ten signed-in viewers a second. Set it where many signed-in viewers watch."`
 }
 
 // Stream is a route whose channels the server chooses.

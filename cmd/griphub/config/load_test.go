@@ -72,7 +72,7 @@ func TestDefaultIsWhatTheInterfacePromises(t *testing.T) {
 			Forward: Forward{TTL: 10 * time.Second},
 		},
 		Channels: []Channel{
-			{Match: "iot_**", Read: "authenticated", Reliable: true, Retention: 24 * time.Hour},
+			{Match: "iot_**", Read: "authenticated", Reliable: true, Retention: 24 * time.Hour, Shared: true},
 			{Match: "**", Read: "public", Reliable: true, Retention: 24 * time.Hour},
 		},
 		Stream: StreamSettings{

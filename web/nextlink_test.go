@@ -1,0 +1,219 @@
+package web_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/grip"
+	"github.com/griphub/griphub/web"
+)
+
+// ending follows the next link of a stream that is to end, and returns what it shows as its last words.
+func (v *viewer) ending() []seen {
+	v.Helper()
+	before := len(v.events())
+	v.follow()
+	if !v.ended {
+		v.Errorf("the stream is still held, on %q", v.in.names)
+	}
+	return v.events()[before:]
+}
+
+func TestWhatIdentifiesAViewerStandsInThePath(t *testing.T) {
+	h := openHub(t)
+	for _, target := range []string{"/events/foo/?a=b", "/events/members_x/?access_token=SECRET", "/iot/stream/pump/?x=y", "/realtime/sse/"} {
+		// Links that differ in their query alone are one request to Pushpin.
+		if next := h.view(target, "X-User", "7").in.next; strings.ContainsAny(next, "?#") || strings.Contains(next, "SECRET") || !strings.HasPrefix(next, "/") {
+			t.Errorf("%s continues at %q", target, next)
+		}
+	}
+}
+
+func TestViewersWithOtherRightsHaveOtherLinks(t *testing.T) {
+	h := openHub(t)
+	for _, c := range []struct {
+		target, a, b string
+		equal        bool
+	}{
+		{"/events/foo/", "", "", true},
+		{"/events/foo/", "7", "7", true},
+		{"/events/foo/", "7", "8", false}, // an event may skip one of them
+		{"/events/shared_x/", "7", "8", true},
+		{"/events/shared_x/", "7 admin reads=**", "", true},
+		{"/events/members_x/", "7", "8", false},
+		{"/events/token_a/", "7 reads=token_a", "7 reads=token_*", false},
+		{"/events/token_a/", "7 reads=token_a", "7 admin", false},
+		{"/realtime/sse/", "7", "8", false},
+		{"/realtime/sse/", "7", "", false},
+	} {
+		a, b := h.view(c.target, "X-User", c.a).in.next, h.view(c.target, "X-User", c.b).in.next
+		if (a == b) != c.equal {
+			t.Errorf("%s: the links of %q and %q:\n%s\n%s", c.target, c.a, c.b, a, b)
+		}
+	}
+	if h.view("/events/?channel=a&channel=b").in.next == h.view("/events/?channel=a").in.next {
+		t.Error("streams of other channels have equal links")
+	}
+}
+
+func TestLinksMadeAtAboutTheSameTimeAreEqual(t *testing.T) {
+	h := openHub(t)
+	first := h.view("/events/foo/").in.next
+	h.clock.advance(time.Minute)
+	if second := h.view("/events/foo/").in.next; first != second {
+		t.Error("a minute later the link is another")
+	}
+	h.clock.advance(time.Hour)
+	if third := h.view("/events/foo/").in.next; first == third {
+		t.Error("an hour later the link is the same, and expires earlier")
+	}
+}
+
+func TestAStreamRenewsItsLink(t *testing.T) {
+	h := openHub(t)
+	v := h.view("/events/foo/")
+	for range 20 {
+		h.clock.advance(30 * time.Minute)
+		v.follow()
+		if v.ended || v.in.hold != "stream" || v.in.keepAliveOpts["timeout"] != "20" || v.in.nextTimeout != "60" {
+			t.Fatalf("after the link: %+v", v.in)
+		}
+	}
+	if len(v.events()) != 1 {
+		t.Errorf("the stream shows %s", summary(v.events()))
+	}
+}
+
+func TestABadLinkEndsTheStreamWithoutAWord(t *testing.T) {
+	h := openHub(t)
+	v := h.view("/events/foo/")
+	genuine := v.in.next
+	cookie := strings.TrimSuffix(strings.TrimPrefix(h.get("/iot/poll/pump/", "X-User", "7").Header().Get("Set-Cookie"), "griphub_poll="), ";")
+	cookie, _, _ = strings.Cut(cookie, ";")
+	for what, link := range map[string]string{
+		"cut":              genuine[:len(genuine)-1],
+		"changed":          genuine[:len(genuine)-2] + "AA",
+		"of another kind":  genuine[:strings.LastIndex(genuine, "/")+1] + cookie,
+		"empty of meaning": genuine[:strings.LastIndex(genuine, "/")+1] + "x.y",
+		"long":             genuine[:strings.LastIndex(genuine, "/")+1] + strings.Repeat("A", 1<<16) + ".A",
+		"encoded":          genuine[:strings.LastIndex(genuine, "/")+1] + "%00%2F%FF",
+	} {
+		w := h.get(link)
+		if w.Code != http.StatusOK || w.Body.Len() != 0 || w.Header().Get(grip.HeaderHold) != "" || w.Header().Get(grip.HeaderLink) != "" {
+			t.Errorf("a link that is %s: %d %q", what, w.Code, w.Body)
+		}
+	}
+	h.clock.advance(3 * time.Hour)
+	if last := v.ending(); len(last) != 0 {
+		t.Errorf("an expired link says %s", summary(last))
+	}
+}
+
+func TestALinkOfAnotherSecretIsNotFollowed(t *testing.T) {
+	h := openHub(t)
+	other := openHub(t, func(o *web.Options) {
+		var err error
+		if o.Sealer, err = web.NewSealer("a secret of another hub"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if w := h.get(other.view("/events/hidden/", "X-User", "7 admin").in.next); w.Header().Get(grip.HeaderHold) != "" {
+		t.Error("a stranger's link is held")
+	}
+}
+
+func TestAnEndedIdentityEndsTheStreamInBand(t *testing.T) {
+	h := openHub(t)
+	v := h.view("/events/members_100%25/", "X-User", "7 until=2025-01-15T12:30:00Z")
+	h.clock.advance(29 * time.Minute)
+	v.follow()
+	if v.ended {
+		t.Fatal("the stream ends too early")
+	}
+	h.clock.advance(time.Minute)
+	last := v.ending()
+	want := `stream-error "error" {"condition":"forbidden","text":"Permission denied to channels: members_100\u0025","channels":["members_100\u0025"]}` + "\n"
+	if got := summary(last); got != want {
+		t.Errorf("the last words are %q, want %q", got, want)
+	}
+}
+
+func TestALostPermissionEndsTheStreamInBand(t *testing.T) {
+	rules := append(standardRules[:0:0], standardRules...)
+	h := openHub(t, func(o *web.Options) { o.Authorizer = rules })
+	v := h.view("/events/?channel=foo&channel=members_x", "X-User", "7")
+	device := h.view("/iot/stream/pump/", "X-User", "7")
+	for i := range rules {
+		rules[i].Read = "nobody"
+	}
+	want := `stream-error "error" {"condition":"forbidden","text":"Permission denied to channels: foo, members_x","channels":["foo","members_x"]}` + "\n"
+	if got := summary(v.ending()); got != want {
+		t.Errorf("the last words are %q, want %q", got, want)
+	}
+	if last := device.ending(); len(last) != 1 || last[0].Type != "stream-error" {
+		t.Errorf("a device stream's last words are %s", summary(last))
+	}
+}
+
+func TestALinkShowsTheStreamItWasMadeFor(t *testing.T) {
+	h := openHub(t)
+	h.publish(`"7's"`, "members_x")
+	v := h.view("/events/members_x/", "X-User", "7")
+	// Whatever else the request says, the ticket counts.
+	for _, fields := range [][]string{{"X-User", "8"}, {"Last-Event-ID", "members_x:0"}, {"Cookie", "griphub_token=x"}} {
+		w := h.get(v.in.next+"?channel=hidden&lastEventId=members_x:0&link=next", append(fields, grip.HeaderLast, "events-members_x; last-id=1")...)
+		in := understand(t, w.Header())
+		if len(in.names) != 1 || in.names[0] != "events-members_x" || in.meta[grip.MetaUser] != "7" || w.Body.Len() != 0 {
+			t.Errorf("%q: held on %q for %q, %q", fields, in.names, in.meta, w.Body)
+		}
+	}
+}
+
+func TestTheProxysPositionsAreTakenFromGripLast(t *testing.T) {
+	h := openHub(t)
+	for _, c := range []string{"a b", "foo"} {
+		for range 3 {
+			h.publish(`"`+c+`"`, channels.Channel(c))
+		}
+	}
+	v := h.view("/events/?channel=a%20b&channel=foo")
+	for what, c := range map[string]struct {
+		last string
+		want string
+	}{
+		"two in one header":  {"events-a%20b; last-id=2, events-foo; last-id=3", "a%20b:3,foo:3 \"a b\""},
+		"channels of others": {"events-x; last-id=1, user-7; last-id=9, events-foo; last-id=2, events-a%20b; last-id=3", "a%20b:3,foo:3 \"foo\""},
+		"another id's form":  {"events-foo; last-id=abc, events-a%20b; last-id=2", "a%20b:3,foo:3 \"a b\""},
+		"no position at all": {"", ""},
+		"up to date":         {"events-a%20b; last-id=3, events-foo; last-id=3", ""},
+	} {
+		w := h.get(v.in.next, grip.HeaderLast, c.last)
+		body, err := buildID(w.Body.String(), "")
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		events, err := browser(body)
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		got := ""
+		for _, e := range events {
+			got += e.ID + " " + e.Data
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", what, got, c.want)
+		}
+	}
+}
+
+func TestLinksAreReadOnly(t *testing.T) {
+	h := openHub(t)
+	next := h.view("/events/foo/").in.next
+	for _, method := range []string{http.MethodPost, http.MethodDelete} {
+		wantProblem(t, h.do(h.request(method, next, nil)), http.StatusMethodNotAllowed)
+	}
+}
