@@ -40,6 +40,14 @@ func (a *app) newConfig() *cobra.Command {
 				return config.Print(cmd.OutOrStdout(), cfg)
 			},
 		},
+		&cobra.Command{
+			Use:   "reference",
+			Short: "Print the reference of all keys, in Markdown",
+			Args:  cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return config.WriteReference(cmd.OutOrStdout())
+			},
+		},
 	)
 	return cmd
 }
