@@ -68,7 +68,7 @@ func TestUnstoredChannelsAreHeldWithoutAPosition(t *testing.T) {
 	if got, want := summary(v.events()[1:]), "message \"foo:0\" \"100%\"\nmessage \"foo:1\" \"50%\"\n"; got != want {
 		t.Errorf("the stream shows %q, want %q", got, want)
 	}
-	alone := h.view("/events/gauge_100%25/?lastEventId=gauge_100%25:7")
+	alone := h.view("/events/gauge_100%25/?lastEventId=gauge_100%2525:7")
 	if events := alone.events(); len(events) != 1 || events[0].ID != "" || len(alone.in.meta) != 0 {
 		t.Errorf("an unstored channel alone: %+v, %q", events, alone.in.meta)
 	}
