@@ -16,6 +16,9 @@ import (
 var server pgtest.Server
 
 func TestMain(m *testing.M) {
+	if task := os.Getenv(childEnv); task != "" {
+		os.Exit(runChild(task))
+	}
 	code := m.Run()
 	server.Stop()
 	os.Exit(code)

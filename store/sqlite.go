@@ -67,7 +67,7 @@ func openSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	}
 	s.readers.SetMaxOpenConns(options.Connections)
 	s.readers.SetMaxIdleConns(options.Connections)
-	if err := s.read.prepare(ctx, s.readers); err != nil {
+	if err := parseStatements(sqliteStatements).prepare(ctx, s.readers, s.read.all()); err != nil {
 		return nil, sqliteError(err)
 	}
 	return s, nil
@@ -83,15 +83,25 @@ func resolve(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	const mostLinks = 40 // as in Linux
+	for range mostLinks {
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no directory %s", filepath.Dir(path))
+	}
+	if err != nil {
 		return "", err
 	}
-	dir := filepath.Dir(path)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("there is no directory %s", dir)
-	}
+	path = filepath.Join(dir, filepath.Base(path))
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return "", errors.New("not a file")
 	}
@@ -112,7 +122,7 @@ func (s *SQLite) Close() error {
 	var errs []error
 	s.close.Do(func() {
 		if s.readers != nil {
-			errs = append(errs, s.readers.Close())
+			errs = append(errs, closeAll(s.read.all()), s.readers.Close())
 		}
 		errs = append(errs, s.writer.close())
 	})

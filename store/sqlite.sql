@@ -1,5 +1,14 @@
 -- The statements of SQLite. Each follows a line "-- name: …" and stands for the one of that name in Go.
 
+-- name: begin
+BEGIN IMMEDIATE
+
+-- name: commit
+COMMIT
+
+-- name: rollback
+ROLLBACK
+
 -- name: last event
 SELECT event, (SELECT coalesce(max(base), 0) FROM jumps) FROM log
 

@@ -21,28 +21,16 @@ type sqliteReads struct {
 	devices, listDevices, listDevicesOfType, mark        *sql.Stmt
 }
 
-func (r *sqliteReads) prepare(ctx context.Context, db *sql.DB) error {
-	file := parseStatements(sqliteStatements)
-	for _, p := range []struct {
-		name string
-		stmt **sql.Stmt
-	}{
+// all names the statements.
+func (r *sqliteReads) all() []prepared {
+	return []prepared{
 		{"event", &r.event}, {"heads", &r.heads}, {"jumps", &r.jumps}, {"is position", &r.isPosition},
 		{"page", &r.page}, {"latest", &r.latest}, {"seq at", &r.seqAt}, {"refusals", &r.refusals},
 		{"counted", &r.counted}, {"newest kept", &r.newestKept},
 		{"has expired keys", &r.expiredKeys}, {"has expired refusals", &r.expiredRefusals},
 		{"devices", &r.devices}, {"list devices", &r.listDevices}, {"list devices of type", &r.listDevicesOfType},
 		{"mark", &r.mark},
-	} {
-		text, err := file.get(p.name)
-		if err != nil {
-			return err
-		}
-		if *p.stmt, err = db.PrepareContext(ctx, text); err != nil {
-			return fmt.Errorf("prepare %q: %w", p.name, err)
-		}
 	}
-	return nil
 }
 
 // snapshot runs do in a transaction that sees one moment.

@@ -55,16 +55,13 @@ func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWri
 			_ = w.close()
 		}
 	}()
-	if w.conn, err = w.db.Conn(ctx); err != nil {
-		return nil, sqliteError(err)
-	}
-	if err := w.locked(ctx, func() error { return w.enterWAL(ctx) }); err != nil {
+	if err := w.locked(ctx, func() error { return w.connect(ctx) }); err != nil {
 		return nil, sqliteError(err)
 	}
 	if err := w.migrate(ctx); err != nil {
 		return nil, err
 	}
-	if err := w.prepare(ctx); err != nil {
+	if err := parseStatements(sqliteStatements).prepare(ctx, w.conn, w.do.all()); err != nil {
 		return nil, sqliteError(err)
 	}
 	if w.sidecar, err = openSidecar(path, options.Relaxed); err != nil {
@@ -76,8 +73,14 @@ func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWri
 	return w, nil
 }
 
-// enterWAL makes readers and the writer independent of each other. The mode stays with the file.
-func (w *sqliteWriter) enterWAL(ctx context.Context) error {
+// connect opens the connection and makes readers and the writer independent of each other (WAL). That stays with
+// the file.
+func (w *sqliteWriter) connect(ctx context.Context) (err error) {
+	if w.conn == nil {
+		if w.conn, err = w.db.Conn(ctx); err != nil {
+			return err
+		}
+	}
 	var mode string
 	if err := w.conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
 		return err
@@ -88,33 +91,19 @@ func (w *sqliteWriter) enterWAL(ctx context.Context) error {
 	return nil
 }
 
-func (w *sqliteWriter) prepare(ctx context.Context) error {
-	file := parseStatements(sqliteStatements)
-	file["begin"], file["commit"], file["rollback"] = "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"
-	for _, p := range []struct {
-		name string
-		stmt **sql.Stmt
-	}{
-		{"begin", &w.do.begin}, {"commit", &w.do.commit}, {"rollback", &w.do.rollback},
-		{"last event", &w.do.lastEvent}, {"set last event", &w.do.setLastEvent},
-		{"jump", &w.do.jump}, {"count", &w.do.count},
-		{"find key", &w.do.findKey}, {"add key", &w.do.addKey},
-		{"event", &w.do.event}, {"add event", &w.do.addEvent}, {"add position", &w.do.addPosition},
-		{"add refusal", &w.do.addRefusal}, {"put device", &w.do.putDevice}, {"put mark", &w.do.putMark},
-		{"newest kept", &w.do.newestKept}, {"head", &w.do.head}, {"oldest", &w.do.oldest},
-		{"floor", &w.do.floor}, {"set floor", &w.do.setFloor},
-		{"delete positions", &w.do.deletePositions}, {"delete event", &w.do.deleteEvent},
-		{"delete keys", &w.do.deleteKeys}, {"delete refusals", &w.do.deleteRefusals},
-	} {
-		text, err := file.get(p.name)
-		if err != nil {
-			return err
-		}
-		if *p.stmt, err = w.conn.PrepareContext(ctx, text); err != nil {
-			return fmt.Errorf("prepare %q: %w", p.name, err)
-		}
+// all names the statements.
+func (do *sqliteWrites) all() []prepared {
+	return []prepared{
+		{"begin", &do.begin}, {"commit", &do.commit}, {"rollback", &do.rollback},
+		{"last event", &do.lastEvent}, {"set last event", &do.setLastEvent}, {"jump", &do.jump}, {"count", &do.count},
+		{"find key", &do.findKey}, {"add key", &do.addKey},
+		{"event", &do.event}, {"add event", &do.addEvent}, {"add position", &do.addPosition},
+		{"add refusal", &do.addRefusal}, {"put device", &do.putDevice}, {"put mark", &do.putMark},
+		{"newest kept", &do.newestKept}, {"head", &do.head}, {"oldest", &do.oldest},
+		{"floor", &do.floor}, {"set floor", &do.setFloor},
+		{"delete positions", &do.deletePositions}, {"delete event", &do.deleteEvent},
+		{"delete keys", &do.deleteKeys}, {"delete refusals", &do.deleteRefusals},
 	}
-	return nil
 }
 
 // transact runs do in one transaction that holds the file's write lock. ctx ends the wait for the lock; a
@@ -194,7 +183,7 @@ func (w *sqliteWriter) close() error {
 			// A mark that lags proves less at the next start, but nothing wrong.
 			_ = w.stamp(ctx)
 		}
-		errs = append(errs, w.conn.Close())
+		errs = append(errs, closeAll(w.do.all()), w.conn.Close())
 	}
 	return errors.Join(append(errs, w.db.Close())...)
 }

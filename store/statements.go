@@ -1,7 +1,10 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -24,11 +27,38 @@ func parseStatements(file string) statements {
 	return parsed
 }
 
-// get returns the statement, and an error where the file and the program do not agree.
-func (s statements) get(name string) (string, error) {
-	text, ok := s[name]
-	if !ok {
-		return "", fmt.Errorf("no statement %q", name)
+// A prepared is a statement's name in the file and where it goes.
+type prepared struct {
+	name string
+	stmt **sql.Stmt
+}
+
+// preparer is what statements are prepared on: one connection, or the database for all of them.
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// prepare prepares all, and fails where the file and the program do not agree.
+func (s statements) prepare(ctx context.Context, on preparer, all []prepared) (err error) {
+	for _, p := range all {
+		text, ok := s[p.name]
+		if !ok {
+			return fmt.Errorf("no statement %q", p.name)
+		}
+		if *p.stmt, err = on.PrepareContext(ctx, text); err != nil {
+			return fmt.Errorf("prepare %q: %w", p.name, err)
+		}
 	}
-	return text, nil
+	return nil
+}
+
+// closeAll ends the statements. A connection ends only after they have.
+func closeAll(all []prepared) error {
+	var errs []error
+	for _, p := range all {
+		if *p.stmt != nil {
+			errs = append(errs, (*p.stmt).Close())
+		}
+	}
+	return errors.Join(errs...)
 }
