@@ -21,12 +21,10 @@ func MosquittoPub(t testing.TB, broker string, args ...string) {
 	}
 }
 
-// MosquittoPubLines sends each line as a message to the topic, with mosquitto_pub -l.
-func MosquittoPubLines(t testing.TB, broker, topic string, lines []string) {
-	t.Helper()
-	if err := mosquittoPub(broker, strings.Join(lines, "\n")+"\n", []string{"-l", "-t", topic}); err != nil {
-		t.Fatal(err)
-	}
+// PublishLines sends each line as a message to the topic, with mosquitto_pub -l and QoS 1, and returns once the broker has
+// acknowledged all. It may be called from any goroutine.
+func PublishLines(broker, topic string, lines []string) error {
+	return mosquittoPub(broker, strings.Join(lines, "\n")+"\n", []string{"-l", "-t", topic})
 }
 
 func mosquittoPub(broker, stdin string, args []string) error {

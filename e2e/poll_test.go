@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"testing"
@@ -156,13 +157,13 @@ func pollingSeesEverythingOnce(t *testing.T, hub *e2e.Hub) {
 	for n := range lines {
 		lines[n] = fmt.Sprintf(`{"n":%d}`, n)
 	}
-	sent := make(chan struct{})
+	sent := make(chan error, 1)
 	go func() {
-		defer close(sent)
 		// In two parts, so that the proxy holds a poll in between.
-		for _, part := range [][]string{lines[:count/2], lines[count/2:]} {
-			e2e.MosquittoPubLines(t, hub.MQTT, "things/stream/s/data", part)
-		}
+		sent <- errors.Join(
+			e2e.PublishLines(hub.MQTT, "things/stream/s/data", lines[:count/2]),
+			e2e.PublishLines(hub.MQTT, "things/stream/s/data", lines[count/2:]),
+		)
 	}()
 	var seen []string
 	for deadline := time.Now().Add(e2e.Patience); len(seen) < count && time.Now().Before(deadline); {
@@ -171,7 +172,9 @@ func pollingSeesEverythingOnce(t *testing.T, hub *e2e.Hub) {
 			seen = append(seen, string(raw))
 		}
 	}
-	<-sent
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
 	if len(seen) != count {
 		t.Errorf("the polls brought %d events, want %d", len(seen), count)
 	}

@@ -18,7 +18,8 @@ type EventSourceOptions struct {
 	Header http.Header
 	// Retry is the reconnection time until the stream sets one with "retry:". 0 means 100 ms; browsers take seconds.
 	Retry time.Duration
-	// Stubborn connects again after HTTP errors too, as griphub.js does and browsers do not.
+	// Stubborn connects again after HTTP errors too, and where no answer comes for 5 s, which browsers do not. It is for
+	// scenes in which the proxy goes away: one that has just started answers with errors, or not at all, for an instant.
 	Stubborn bool
 }
 
@@ -48,10 +49,14 @@ type EventSource struct {
 func Watch(t testing.TB, url string, options EventSourceOptions) *EventSource {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	// A connection of its own, which nothing else keeps open.
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	if options.Stubborn {
+		transport.ResponseHeaderTimeout = 5 * time.Second
+	}
 	s := &EventSource{
-		url: url, options: options, cancel: cancel, done: make(chan struct{}), retry: options.Retry,
-		// A connection of its own, which nothing else keeps open.
-		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}},
+		url: url, options: options, client: &http.Client{Transport: transport},
+		cancel: cancel, done: make(chan struct{}), retry: options.Retry,
 	}
 	if s.retry == 0 {
 		s.retry = 100 * time.Millisecond
