@@ -53,6 +53,9 @@ func (s *Server) history(c *gin.Context) error {
 	if err := s.mayRead(c, channel); err != nil {
 		return err
 	}
+	if !s.opts.Reader.Stored(channel) {
+		return errNotStored
+	}
 	limit, err := limitOf(c, pollEvents, maxPollEvents)
 	if err != nil {
 		return err

@@ -51,6 +51,9 @@ func (s *Server) poll(c *gin.Context) error {
 		return err
 	}
 	channel := chans[0]
+	if !s.opts.Reader.Stored(channel) {
+		return errNotStored
+	}
 	cursor, err := s.pollCursor(c, channel)
 	if err != nil {
 		return err
@@ -82,6 +85,10 @@ func (s *Server) poll(c *gin.Context) error {
 	c.Data(http.StatusOK, "application/json", body)
 	return nil
 }
+
+// errNotStored refuses to read what nobody keeps.
+var errNotStored = &problem{status: http.StatusConflict, code: "not-stored",
+	message: "Events of this channel are not kept (its rule says reliable: false); open a stream."}
 
 // pollProblem gives a refusal the form of an HTTP error.
 func pollProblem(err error) error {
