@@ -330,6 +330,24 @@ func TestOneBadItemSpoilsOnlyItself(t *testing.T) {
 	}
 }
 
+func TestAProxyThatRefusesEverythingDoesNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	port := newControlPort(t, status(http.StatusBadRequest))
+	var log logbook
+	c := startClient(t, pushpin.Options{Logger: log.logger()}, port.proxy())
+	c.Send(run("a", 1, 200))
+	var failed *pushpin.FlushError
+	if err := flush(t, c); !errors.As(err, &failed) {
+		t.Errorf("Flush: %v, want a failure", err)
+	}
+	if s := c.Status()[0]; s.Rejected != 200 || s.Sent != 0 {
+		t.Errorf("status %+v", s)
+	}
+	if n := log.count("refuses an item"); n != 10 {
+		t.Errorf("%d lines, want 10", n)
+	}
+}
+
 func TestAnItemThatNoProxyWouldTakeIsLeftOut(t *testing.T) {
 	t.Parallel()
 	port := newControlPort(t, nil)

@@ -163,7 +163,7 @@ func TestANextLinkReplyReplacesTheHold(t *testing.T) {
 			return
 		}
 		set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=8; filter=build-id, d", "Grip-Set-Meta", `id_format="new:%(c)s"`,
-			"Grip-Link", "</later>; rel=next", "Grip-Keep-Alive", `alive\n; format=cstring; timeout=2`)
+			"Grip-Link", "</later>; rel=next", "Grip-Keep-Alive", `alive\n; format=cstring; timeout=4`)
 		fmt.Fprintln(w, a.path)
 	})
 	v := view(t, o.URL()+"/s")
@@ -203,8 +203,12 @@ func TestRecoverMakesHoldersAskAgain(t *testing.T) {
 	view(t, o.URL()+"/s")
 	o.wantAsk("/poll", 2)
 	o.wantAsk("/next", 1)
-	o.postTo("/recover", "")
-	o.wantAsk("/poll", 3)
+	// A hold that is just being made does not hear of it.
+	waitFor(t, "the long-poll to ask again", func() bool {
+		o.postTo("/recover", "")
+		time.Sleep(300 * time.Millisecond)
+		return len(o.asksFor("/poll")) > 2
+	})
 	if last := o.wantAsk("/next", 2).last; last != "c; last-id=5" {
 		t.Errorf("Grip-Last %q", last)
 	}
@@ -287,29 +291,36 @@ func wantMessage(ctx context.Context, t *testing.T, ws *websocket.Conn, want str
 // given what was answered to another.
 func TestLinksThatDifferInTheQueryAreTakenForOne(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, link, wantB string }{
-		{"query", "/next?viewer=", "for A"},
-		{"path", "/next/", "for B"},
+	for _, c := range []struct {
+		name, link string
+		shared     bool
+	}{
+		{"query", "/next?viewer=", true},
+		{"path", "/next/", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			answer := make(chan struct{})
 			o := startOrigin(t, func(w http.ResponseWriter, a ask) {
 				viewer := a.path[len(a.path)-1:]
-				set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5", "Grip-Link", "<"+c.link+viewer+">; rel=next")
-				if strings.HasPrefix(a.path, "/next") {
-					<-answer
-					fmt.Fprintln(w, "for "+viewer)
+				// Without prev-id, so that nobody asks before the hint but for the first subscriber's sake.
+				set(w, "Grip-Hold", "stream", "Grip-Channel", "recheck", "Grip-Link", "<"+c.link+viewer+">; rel=next")
+				if !strings.HasPrefix(a.path, "/next") {
+					fmt.Fprintln(w, "open")
 					return
 				}
-				fmt.Fprintln(w, "open")
+				time.Sleep(200 * time.Millisecond) // so that requests overlap that are made at the same time
+				fmt.Fprintln(w, "for "+viewer)
 			})
 			a, b := view(t, o.URL()+"/s/A"), view(t, o.URL()+"/s/B")
-			o.wantAsk(c.link+"A", 1)
-			time.Sleep(time.Second) // B's turn comes 100 ms after A's
-			close(answer)
-			a.want("for A")
-			b.want(c.wantB)
+			// After these, both wait for the hint.
+			a.next()
+			b.next()
+			time.Sleep(200 * time.Millisecond) // for nothing tells when the reply has ended
+			o.post(hint("recheck", "", ""))
+			forA, forB := a.next(), b.next()
+			if shared := forA == forB; shared != c.shared {
+				t.Errorf("A got %q and B got %q", forA, forB)
+			}
 		})
 	}
 }
@@ -319,6 +330,7 @@ func TestLinksThatDifferInTheQueryAreTakenForOne(t *testing.T) {
 func TestAHintOnAChannelWithoutSequenceIsFollowedAtOnce(t *testing.T) {
 	t.Parallel()
 	const viewers = 40
+	const rationed = viewers / 10 * time.Second
 	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
 		viewer := strings.TrimPrefix(strings.TrimPrefix(a.path, "/s"), "/next")
 		set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5, recheck", "Grip-Link", "</next"+viewer+">; rel=next")
@@ -327,29 +339,26 @@ func TestAHintOnAChannelWithoutSequenceIsFollowedAtOnce(t *testing.T) {
 	for i := range viewers {
 		view(t, fmt.Sprintf("%s/s/%d", o.URL(), i))
 	}
-	asked := func(since time.Time) (n int, took time.Duration) {
-		waitFor(t, "every viewer's request", func() bool {
-			n = 0
-			for _, a := range o.asks() {
-				if a.at.After(since) {
-					n, took = n+1, a.at.Sub(since)
-				}
-			}
-			// Of holds in quick succession, Pushpin cuts off a few.
-			return n >= viewers*9/10
+	// asked tells how long it takes until the links have been followed, once those of before are done.
+	asked := func(act func()) time.Duration {
+		waitFor(t, "the requests of before to end", func() bool {
+			asks := o.asks()
+			return time.Since(asks[len(asks)-1].at) > 1500*time.Millisecond
 		})
-		return n, took
+		before := len(o.asks())
+		start := time.Now()
+		act()
+		// Of holds in quick succession, Pushpin cuts off a few.
+		waitFor(t, "the viewers' requests", func() bool { return len(o.asks()) >= before+viewers*8/10 })
+		return o.asks()[before+viewers*8/10-1].at.Sub(start)
 	}
-	// The first subscriber's requests come one by one.
-	if _, took := asked(o.wantAsk(fmt.Sprintf("/s/%d", viewers-1), 1).at); took < viewers/10*time.Second/2 {
-		t.Errorf("%d links were followed within %v: no longer rationed?", viewers, took)
-	}
-	start := time.Now()
-	o.post(hint("recheck", "", ""))
-	if _, took := asked(start); took > viewers/10*time.Second/2 {
-		t.Errorf("after a hint %d links were followed within %v", viewers, took)
+	if took := asked(func() { o.post(hint("recheck", "", "")) }); took > rationed/2 {
+		t.Errorf("after a hint the links were followed within %v", took)
 	}
 	if last := o.asks()[len(o.asks())-1].last; last != "c; last-id=5" {
 		t.Errorf("Grip-Last %q", last)
+	}
+	if took := asked(func() { o.postTo("/recover", "") }); took < rationed/2 {
+		t.Errorf("after recover the links were followed within %v: no longer rationed?", took)
 	}
 }

@@ -75,17 +75,12 @@ func (o *origin) settle(path string) {
 // wantAsk waits for the nth request for the path.
 func (o *origin) wantAsk(path string, n int) ask {
 	o.t.Helper()
-	var found []ask
-	waitFor(o.t, "a request for "+path, func() bool {
-		found = nil
-		for _, a := range o.asks() {
-			if a.path == path {
-				found = append(found, a)
-			}
-		}
-		return len(found) >= n
-	})
-	return found[n-1]
+	waitFor(o.t, "a request for "+path, func() bool { return len(o.asksFor(path)) >= n })
+	return o.asksFor(path)[n-1]
+}
+
+func (o *origin) asksFor(path string) []ask {
+	return slices.DeleteFunc(o.asks(), func(a ask) bool { return a.path != path })
 }
 
 // post publishes items, past any client.

@@ -1,6 +1,8 @@
 package pushpin
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,14 +10,18 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/griphub/griphub/grip"
 )
 
 // probeTimeout is short because a request that comes too early hangs: zurl has answered it before
 // Pushpin has subscribed to zurl's answers. The next one goes through.
 const probeTimeout = 500 * time.Millisecond
 
-// Ready returns nil once a stream can be held, a request to "/" has gone to the backend and back, and
-// the control port answers. Any answer of the backend will do, except 502, which is Pushpin's own.
+const probeChannel = "griphub-ready"
+
+// Ready returns nil once a stream can be held and published to, and a request to "/" has gone to the
+// backend and back. Any answer of the backend will do, except 502, which is Pushpin's own.
 // It fails when ctx ends, telling what was missing, or when Run has returned.
 func (s *Server) Ready(ctx context.Context) error {
 	select {
@@ -43,39 +49,62 @@ func (s *Server) Ready(ctx context.Context) error {
 func (s *Server) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	if _, err := s.ask(ctx, http.MethodHead, s.ControlURL()+"/", ""); err != nil {
-		return fmt.Errorf("control port: %w", err)
-	}
-	status, err := s.ask(ctx, http.MethodGet, s.URL()+"/stream?channel=griphub-ready", s.probeHost)
-	switch {
-	case err != nil:
+	if err := s.probeHold(ctx); err != nil {
 		return fmt.Errorf("held stream: %w", err)
-	case status != http.StatusOK:
-		// 500 where handler and condure have not met yet.
-		return fmt.Errorf("held stream: status %d", status)
 	}
-	status, err = s.ask(ctx, http.MethodHead, s.URL()+"/", "")
-	switch {
-	case err != nil:
+	resp, err := s.request(ctx, http.MethodHead, s.URL()+"/", nil)
+	if err != nil {
 		return fmt.Errorf("backend: %w", err)
-	case status == http.StatusBadGateway:
+	}
+	resp.Body.Close()
+	if resp.StatusCode == http.StatusBadGateway {
 		return fmt.Errorf("backend: %s does not answer", s.config.Backend)
 	}
 	return nil
 }
 
-// ask returns the status of an answer, and hangs up.
-func (s *Server) ask(ctx context.Context, method, url, host string) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+// probeHold publishes to a stream that Pushpin's own test backend has held. Two items, because a stream
+// that is opened before condure has found the handler looks well until the second write after its
+// opening: what condure answers to the first is out of sequence, and the handler hangs up.
+func (s *Server) probeHold(ctx context.Context) error {
+	resp, err := s.request(ctx, http.MethodGet, s.URL()+"/stream?channel="+probeChannel, nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	req.Host = host
-	resp, err := s.probes.Do(req)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	lines := bufio.NewReader(resp.Body)
+	if _, err := lines.ReadString('\n'); err != nil {
+		return err
+	}
+	items, err := grip.AppendItems(nil, []grip.Item{{Channel: probeChannel, HTTPStream: &grip.HTTPStream{Content: []byte("ready\n")}}})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return resp.StatusCode, resp.Body.Close()
+	for range 2 {
+		published, err := s.request(ctx, http.MethodPost, s.ControlURL()+"/publish/", items)
+		if err != nil {
+			return err
+		}
+		published.Body.Close()
+		if _, err := lines.ReadString('\n'); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) request(ctx context.Context, method, address string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if method == http.MethodGet {
+		req.Host = s.probeHost
+	}
+	return s.probes.Do(req)
 }
 
 // URL is where clients connect, without a trailing slash. Where Pushpin listens on all

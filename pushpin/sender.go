@@ -46,6 +46,7 @@ type sender struct {
 	// Of run's goroutine alone.
 	most      int // messages in the next batch
 	failures  int // in a row
+	rejects   int // in a row
 	noRecover bool
 
 	mu      sync.Mutex
@@ -53,7 +54,8 @@ type sender struct {
 	lost    losses
 	stopped bool
 	report  Status   // without the parts that queue knows
-	missed  uint64   // the number after the last message that was not taken
+	missed  uint64   // the number after the last message that was not taken,
+	why     error    // and the reason
 	flushed uint64   // the number up to which Flush has reported
 	waiters []waiter // for the queue to get on
 }
@@ -81,15 +83,14 @@ func newSender(name string, port port, log *slog.Logger, bodyLimit, queueBytes i
 // give queues messages. It does not block.
 func (s *sender) give(messages []message) {
 	s.mu.Lock()
-	first := s.lost.empty()
-	dropped := s.queue.push(messages)
+	behind := !s.lost.empty()
+	s.drop(s.queue.push(messages), errBehind)
 	if s.stopped {
-		dropped = s.queue.pop(s.queue.end())
+		s.drop(s.queue.pop(s.queue.end()), errStopped)
 	}
-	s.drop(dropped)
-	first = first && len(dropped) > 0 && !s.stopped
+	full := !behind && !s.lost.empty() && !s.stopped
 	s.mu.Unlock()
-	if first {
+	if full {
 		s.log.Warn("dropping the oldest items: the proxy does not keep up or is away")
 	}
 	select {
@@ -98,24 +99,30 @@ func (s *sender) give(messages []message) {
 	}
 }
 
+// Why messages are dropped where the proxy has not said so.
+var (
+	errBehind  = errors.New("the queue was full")
+	errStopped = errors.New("sending has stopped")
+)
+
 // drop notes messages that were taken out of the queue because the proxy is away or too slow.
-func (s *sender) drop(messages []message) {
+func (s *sender) drop(messages []message, why error) {
 	s.report.Dropped += uint64(len(messages))
-	s.miss(messages, s.queue.end())
+	s.miss(messages, s.queue.end(), why)
 }
 
 // miss notes messages that were taken out of the queue and will not be sent. Viewers are to be
 // told once the proxy has taken what is numbered below due: asked before, they would read
 // more from the log than the proxy has, and take the rest for another gap.
-func (s *sender) miss(messages []message, due uint64) {
+func (s *sender) miss(messages []message, due uint64, why error) {
 	if len(messages) == 0 {
 		return
 	}
-	s.missed = s.queue.first
+	s.missed, s.why = s.queue.first, why
 	for _, m := range messages {
 		s.lost.add(m.channel)
 	}
-	s.lost.due = due
+	s.lost.due = max(s.lost.due, due)
 	s.release()
 }
 
@@ -191,6 +198,7 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 		if n > 1 {
 			// Find the bad one by halves; what was given first still goes first.
 			s.most = n / 2
+			s.answer(err, func() {})
 			return 0
 		}
 		s.reject(end, err)
@@ -202,7 +210,7 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 		return s.pacing.misled
 	case nobody:
 		// Viewers that come when the proxy is back will find these in the log.
-		s.giveUp(newest)
+		s.giveUp(newest, err)
 		return s.fail(ctx, err, s.pacing.refused)
 	}
 	if err := s.repair(ctx); err != nil {
@@ -213,24 +221,43 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 
 // took notes that the proxy has taken the messages with numbers below end.
 func (s *sender) took(end uint64) {
-	s.most = min(2*s.most, batchItems)
-	s.mu.Lock()
-	s.report.Requests++
-	s.report.Sent += uint64(len(s.queue.pop(end)))
-	s.release()
-	s.mu.Unlock()
-	s.up()
+	s.most, s.rejects = min(2*s.most, batchItems), 0
+	s.answer(nil, func() { s.report.Sent += uint64(len(s.queue.pop(end))) })
 }
 
-// up notes that the proxy has answered.
-func (s *sender) up() {
+// reject takes out the one message below end, which the proxy will never take.
+func (s *sender) reject(end uint64, err error) {
+	s.most = batchItems
+	var out []message
+	s.answer(err, func() {
+		out = s.queue.pop(end)
+		s.report.Rejected += uint64(len(out))
+		s.miss(out, end, err)
+	})
+	// A proxy that refuses everything must not fill the log.
+	const logged = 10
+	if s.rejects++; s.rejects > logged {
+		return
+	}
+	for _, m := range out {
+		s.log.Error("the proxy refuses an item", "channel", m.channel, "id", m.id, "err", err)
+	}
+}
+
+// answer notes that the proxy is there, and what else follows from its answer.
+func (s *sender) answer(bad error, note func()) {
 	s.failures = 0
 	s.mu.Lock()
+	s.report.Requests++
+	if bad != nil {
+		s.report.Failures++
+	}
 	before, since := s.report.State, s.report.Since
-	s.report.Err = nil
-	if before != StateUp {
+	if s.report.Err = nil; before != StateUp {
 		s.report.State, s.report.Since = StateUp, time.Now()
 	}
+	note()
+	s.release()
 	s.mu.Unlock()
 	if before == StateDown {
 		s.log.Info("the proxy takes items again", "after", time.Since(since).Round(time.Millisecond))
@@ -261,27 +288,11 @@ func (s *sender) fail(ctx context.Context, err error, most time.Duration) time.D
 	return pause - time.Duration(rand.Int64N(int64(pause)/4+1))
 }
 
-// reject takes out the one message below end, which the proxy will never take.
-func (s *sender) reject(end uint64, err error) {
-	s.most = batchItems
-	s.mu.Lock()
-	s.report.Requests++
-	s.report.Failures++
-	out := s.queue.pop(end)
-	s.report.Rejected += uint64(len(out))
-	s.miss(out, end)
-	s.mu.Unlock()
-	s.up()
-	for _, m := range out {
-		s.log.Error("the proxy refuses an item", "channel", m.channel, "id", m.id, "err", err)
-	}
-}
-
 // giveUp takes out the messages with numbers below end.
-func (s *sender) giveUp(end uint64) {
+func (s *sender) giveUp(end uint64, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drop(s.queue.pop(end))
+	s.drop(s.queue.pop(end), why)
 }
 
 // stop gives up what is left.
@@ -289,15 +300,13 @@ func (s *sender) stop() {
 	s.mu.Lock()
 	s.stopped = true
 	left := s.queue.pop(s.queue.end())
-	s.drop(left)
+	s.drop(left, errStopped)
 	s.mu.Unlock()
 	if len(left) > 0 {
 		s.log.Warn("stopped before all items were sent", "items", len(left))
 	}
 	s.port.close()
 }
-
-var errMissed = errors.New("not all items were taken")
 
 // flush waits until all that was given before is out of the queue, and tells whether something was missed
 // since the flush before.
@@ -321,11 +330,8 @@ func (s *sender) flush(ctx context.Context) error {
 	}
 	missed := s.missed > s.flushed
 	s.flushed = max(s.flushed, w.end)
-	switch {
-	case missed && s.report.Err != nil:
-		return fmt.Errorf("%w: %w", errMissed, s.report.Err)
-	case missed:
-		return errMissed
+	if missed {
+		return fmt.Errorf("not all items were taken: %w", s.why)
 	}
 	return nil
 }

@@ -28,8 +28,8 @@ type Server struct {
 	log    *slog.Logger
 	probes *http.Client
 
-	// probeHost is a host that Pushpin itself answers for, with a held stream. Its name is a
-	// secret: it is of no use to clients.
+	// probeHost is a host that Pushpin's own test backend answers for. Its name is a secret: it is
+	// of no use to clients.
 	probeHost string
 
 	running atomic.Bool

@@ -67,31 +67,39 @@ func (v *viewer) close() { v.body.Close() }
 
 func (v *viewer) want(line string) {
 	v.t.Helper()
-	select {
-	case got, ok := <-v.lines:
-		if !ok {
-			v.t.Fatalf("the stream ended before %q", line)
-		}
-		if got != line {
-			v.t.Fatalf("got %q, want %q", got, line)
-		}
-	case <-time.After(patience):
-		v.t.Fatalf("no line, want %q", line)
+	if got := v.next(); got != line {
+		v.t.Fatalf("got %q, want %q", got, line)
 	}
+}
+
+// next waits for a line.
+func (v *viewer) next() string {
+	v.t.Helper()
+	line, ok := v.read()
+	if !ok {
+		v.t.Fatal("the stream has ended")
+	}
+	return line
+}
+
+// read waits for a line or the end of the stream.
+func (v *viewer) read() (line string, ok bool) {
+	v.t.Helper()
+	select {
+	case line, ok = <-v.lines:
+		return line, ok
+	case <-time.After(patience):
+		v.t.Fatal("no line")
+	}
+	return "", false
 }
 
 // wantEnd waits until the stream has been cut.
 func (v *viewer) wantEnd() {
 	v.t.Helper()
-	deadline := time.After(patience)
 	for {
-		select {
-		case _, ok := <-v.lines:
-			if !ok {
-				return
-			}
-		case <-deadline:
-			v.t.Fatal("the stream is still open")
+		if _, ok := v.read(); !ok {
+			return
 		}
 	}
 }
