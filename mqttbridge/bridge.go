@@ -10,9 +10,16 @@ import (
 	"github.com/griphub/griphub/devices"
 )
 
-// DefaultReceiveMaximum is how many messages a broker may have sent and not seen acknowledged. It bounds memory, a
-// batch's size and the number of messages that come again after a crash.
+// DefaultReceiveMaximum is how many messages a broker may have sent and not seen acknowledged, which bounds what waits in
+// memory and what comes again after a crash.
 const DefaultReceiveMaximum = 512
+
+// bridgeLedger bounds the stored deliveries whose acknowledgement is not known to have arrived; settled is explained in
+// ledger.
+const (
+	bridgeLedger = 4000
+	settled      = 1000
+)
 
 // Config says where the broker is and what to read from it.
 type Config struct {
@@ -34,7 +41,7 @@ type Config struct {
 }
 
 // A Bridge keeps a session at a broker and hands its messages to a Processor. Each message is stored at least once,
-// in the order in which the broker sends those of a topic; and once, as far as the window of deliveries reaches.
+// in the order in which the broker sends those of a topic; and once, as far as the ledger of deliveries tells.
 type Bridge struct {
 	dialer             *dialer
 	clientID           string
@@ -45,7 +52,7 @@ type Bridge struct {
 	log                *slog.Logger
 }
 
-// New checks the configuration and reads its files. marks keeps the window of deliveries over a crash, and then every
+// New checks the configuration and reads its files. marks keeps the ledger of deliveries over a crash, and then every
 // batch has a devices.Mark; nil does without, so that after a crash as many messages as ReceiveMaximum may be stored
 // twice.
 func New(config Config, processor Processor, marks devices.Marks, log *slog.Logger) (*Bridge, error) {
@@ -74,7 +81,7 @@ func New(config Config, processor Processor, marks devices.Marks, log *slog.Logg
 	if b.receiveMaximum == 0 {
 		b.receiveMaximum = DefaultReceiveMaximum
 	}
-	b.intake = newIntake(processor, marks, "mqtt/"+config.ClientID, int(b.receiveMaximum), log)
+	b.intake = newIntake(processor, marks, "mqtt/"+config.ClientID, newLedger(bridgeLedger, settled), log)
 	b.intake.health.setBroker(false, errors.New("mqtt: not connected yet"))
 	return b, nil
 }
@@ -89,7 +96,8 @@ func (b *Bridge) Err() error { return b.intake.health.err() }
 func (b *Bridge) Stats() Stats { return b.intake.counters.stats(len(b.intake.queue)) }
 
 // Run connects, and connects again whenever the connection is lost, until ctx ends. Then it takes no more messages,
-// stores and acknowledges those it has, says goodbye to the broker and returns nil. It may be called once.
+// stores and acknowledges those it has, says goodbye to the broker and returns nil. Where ctx ends with a cause of its own
+// (context.WithCancelCause), because another process has taken over, it stores nothing more. It may be called once.
 func (b *Bridge) Run(ctx context.Context) error {
 	drained := make(chan struct{})
 	go func() {

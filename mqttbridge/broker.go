@@ -15,9 +15,9 @@ import (
 	"github.com/griphub/griphub/devices"
 )
 
-// brokerWindow is how many deliveries of all devices together a Broker remembers. A device repeats at most what it has not
+// brokerLedger is how many deliveries of all devices together a Broker remembers. A device repeats at most what it has not
 // seen acknowledged, 20 messages with most client libraries.
-const brokerWindow = 1024
+const brokerLedger = 1000
 
 // A Broker is an MQTT broker inside the process, for development: it speaks to whoever asks, and therefore listens on the
 // loopback interface only. It keeps sessions and retained messages in memory.
@@ -46,7 +46,7 @@ func NewBroker(addr string, rules Rules, processor Processor, marks devices.Mark
 	}
 	b := &Broker{
 		listener: listeners.NewTCP(listeners.Config{ID: "tcp", Address: addr}),
-		intake:   newIntake(processor, marks, "mqtt-broker", brokerWindow, log),
+		intake:   newIntake(processor, marks, "mqtt-broker", newLedger(brokerLedger, 0), log),
 	}
 	capabilities := mqtt.NewDefaultServerCapabilities()
 	capabilities.MaximumPacketSize = 1 << 20
@@ -202,7 +202,7 @@ type deviceConnection struct {
 }
 
 // acknowledge sends PUBACK, or PUBREC for QoS 2.
-func (c deviceConnection) acknowledge(answered []delivery) {
+func (c deviceConnection) acknowledge(answered []delivery) uint64 {
 	kind := packets.Puback
 	if c.qos == 2 {
 		kind = packets.Pubrec
@@ -215,7 +215,11 @@ func (c deviceConnection) acknowledge(answered []delivery) {
 	if _, err := c.client.Net.Conn.Write(appendAnswers(nil, kind, answered)); err != nil {
 		c.client.Stop(err)
 	}
+	return 0
 }
+
+// confirmed: a server has no way to ask what a client has read.
+func (c deviceConnection) confirmed(uint64) bool { return false }
 
 // quiet passes on errors only: mochi warns of each connection that a device just closes.
 type quiet struct{ slog.Handler }

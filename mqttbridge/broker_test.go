@@ -109,7 +109,7 @@ func TestTheBrokerHoldsDevicesBackWhileTheDatabaseIsSlow(t *testing.T) {
 		defer close(sent)
 		mosquittoPub(t, b, counts(20_000), "-q", "0", "-t", dataTopic(0))
 	}()
-	await(t, "a full queue", func() bool { return b.Stats().Waiting >= 3000 })
+	await(t, "a full queue", func() bool { return b.Stats().Waiting >= 2000 })
 	release()
 	<-sent
 	await(t, "20,000 messages", func() bool { return r.count() >= 20_000 })

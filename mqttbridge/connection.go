@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	keepAliveSeconds = 30
+	keepAliveSeconds = 20
 	// connectWithin bounds the way to the CONNACK, and the answer to SUBSCRIBE.
 	connectWithin = 10 * time.Second
 	// writeWithin bounds the write of acknowledgements to a broker that does not read.
@@ -32,6 +32,7 @@ const (
 // acknowledgements go. After a lost connection a late one finds a closed wire, and the broker sends the message again.
 type connection struct {
 	wire   *wire
+	pinger *pinger
 	client *paho.Client
 	rules  Rules
 	intake *intake
@@ -52,6 +53,7 @@ func (b *Bridge) connect(ctx context.Context) (*connection, *paho.Connack, error
 	}
 	c := &connection{
 		wire:   wire,
+		pinger: newPinger(wire, func() bool { return b.intake.holding.Load() > 0 }),
 		rules:  b.rules,
 		intake: b.intake,
 		log:    b.log,
@@ -64,6 +66,7 @@ func (b *Bridge) connect(ctx context.Context) (*connection, *paho.Connack, error
 		OnPublishReceived:  []func(paho.PublishReceived) (bool, error){c.receive},
 		OnClientError:      c.end,
 		OnServerDisconnect: func(d *paho.Disconnect) { c.end(disconnectError(d)) },
+		PingHandler:        c.pinger,
 		PacketTimeout:      connectWithin,
 	})
 	connack, err := c.client.Connect(ctx, b.packet())
@@ -149,20 +152,19 @@ func (c *connection) receive(received paho.PublishReceived) (bool, error) {
 	return true, nil
 }
 
-// acknowledge sends a PUBACK for each message, in one write. There is no other QoS, since that is what the bridge
-// subscribes with.
-func (c *connection) acknowledge(answered []delivery) {
-	b := appendAnswers(nil, packets.PUBACK, answered)
-	c.wire.Lock()
-	defer c.wire.Unlock()
-	_ = c.wire.SetWriteDeadline(time.Now().Add(writeWithin))
-	_, err := c.wire.Write(b)
-	_ = c.wire.SetWriteDeadline(time.Time{})
+// acknowledge sends a PUBACK for each message, and a PINGREQ behind them: the PINGRESP tells that the broker has read all. There
+// is no other QoS than 1, since that is what the bridge subscribes with.
+func (c *connection) acknowledge(answered []delivery) (fence uint64) {
+	fence, err := c.pinger.send(appendAnswers(nil, packets.PUBACK, answered))
 	if err != nil {
 		// paho reads the end of the connection; the broker repeats what it has no answer for.
 		_ = c.wire.Close()
 	}
+	return fence
 }
+
+// confirmed tells that the broker has read the acknowledgements up to the fence.
+func (c *connection) confirmed(fence uint64) bool { return c.pinger.answeredTo(fence) }
 
 // appendAnswers appends a packet of the kind, PUBACK or PUBREC, for each message. Without reason code and properties it means
 // success, in every version of the protocol (MQTT 5, section 3.4.2.1).

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/griphub/griphub/devices"
@@ -21,8 +22,11 @@ const (
 	maxBatchBytes    = 4 << 20
 )
 
-// maxLossy bounds the lossy messages that wait.
-const maxLossy = 1000
+// queueSize bounds the messages that wait, maxLossy the lossy ones among them.
+const (
+	queueSize = 2000
+	maxLossy  = 1000
+)
 
 // stopWithin bounds how long an intake goes on committing what it has after it was told to stop.
 const stopWithin = 10 * time.Second
@@ -43,15 +47,18 @@ type delivery struct {
 	// redelivered is the DUP flag, mark what tells which delivery it repeats.
 	redelivered bool
 	mark        mark
-	// renewed stands for no message: the session is a new one, and the window void.
+	// renewed stands for no message: the session is a new one, and the ledger void.
 	renewed bool
 }
 
 // A source is the connection that messages come by. An answer that it cannot send because it is gone, nobody sends: the
-// other side repeats the message.
+// other side repeats the message. Sources are compared.
 type source interface {
-	// acknowledge answers messages of QoS 1 or 2, in the order in which they came.
-	acknowledge(answered []delivery)
+	// acknowledge answers messages of QoS 1 or 2, in the order in which they came, and returns the place of the answers in
+	// what it sends.
+	acknowledge(answered []delivery) (fence uint64)
+	// confirmed tells that what was sent before the fence has arrived.
+	confirmed(fence uint64) bool
 }
 
 // An intake is a bounded queue in front of a Processor, and the one worker that empties it.
@@ -60,29 +67,30 @@ type intake struct {
 	log       *slog.Logger
 	queue     chan delivery
 	stopping  chan struct{}
-	window    *window
-	// marks and name say where the window is kept; marks is nil where it is not.
+	ledger    *ledger
+	// marks and name say where the ledger is kept; marks is nil where it is not.
 	marks devices.Marks
 	name  string
 	// lossy has a place for each lossy message in the queue.
-	lossy    chan struct{}
+	lossy chan struct{}
+	// holding counts the senders that wait because the queue is full.
+	holding  atomic.Int32
 	counters *counters
 	health   *health
 }
 
-func newIntake(processor Processor, marks devices.Marks, name string, size int, log *slog.Logger) *intake {
+func newIntake(processor Processor, marks devices.Marks, name string, ledger *ledger, log *slog.Logger) *intake {
 	return &intake{
 		processor: processor,
 		log:       log,
-		// A connection that replaces a lost one brings as much again before the worker has seen the first.
-		queue:    make(chan delivery, 2*size+maxLossy),
-		stopping: make(chan struct{}),
-		window:   newWindow(size),
-		marks:    marks,
-		name:     name,
-		lossy:    make(chan struct{}, maxLossy),
-		counters: new(counters),
-		health:   new(health),
+		queue:     make(chan delivery, queueSize),
+		stopping:  make(chan struct{}),
+		ledger:    ledger,
+		marks:     marks,
+		name:      name,
+		lossy:     make(chan struct{}, maxLossy),
+		counters:  new(counters),
+		health:    new(health),
 	}
 }
 
@@ -110,6 +118,8 @@ func (in *intake) put(d delivery, gone <-chan struct{}) {
 		return
 	default:
 	}
+	in.holding.Add(1)
+	defer in.holding.Add(-1)
 	select {
 	case in.queue <- d:
 	case <-gone:
@@ -117,12 +127,17 @@ func (in *intake) put(d delivery, gone <-chan struct{}) {
 	}
 }
 
-// run commits what is put until ctx ends, and then what the queue still has. It may run once.
+// run commits what is put until ctx ends, and then what the queue still has. Where ctx ends with a cause of its own
+// (context.WithCancelCause), such as the loss of leadership, nothing more is stored. It may run once.
 func (in *intake) run(ctx context.Context) {
 	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	context.AfterFunc(ctx, func() {
 		close(in.stopping)
+		if context.Cause(ctx) != ctx.Err() {
+			cancel()
+			return
+		}
 		time.AfterFunc(stopWithin, cancel)
 	})
 	if !in.load(drain) {
@@ -143,15 +158,15 @@ func (in *intake) run(ctx context.Context) {
 	}
 }
 
-// load reads the window of an earlier run. Nothing is read from the queue before.
+// load reads the ledger of an earlier run. Nothing is read from the queue before.
 func (in *intake) load(ctx context.Context) bool {
 	if in.marks == nil {
 		return true
 	}
-	return in.retry(ctx, "read the window", func() error {
+	return in.retry(ctx, "read the ledger of deliveries", func() error {
 		value, err := in.marks.Mark(ctx, in.name)
 		if err == nil {
-			in.window.load(value)
+			in.ledger.load(value)
 		}
 		return err
 	})
@@ -187,7 +202,7 @@ func (in *intake) commit(ctx context.Context, batch []delivery) {
 	if len(messages) > 0 {
 		var state []any
 		if in.marks != nil {
-			state = append(state, devices.Mark{Name: in.name, Value: in.window.bytes()})
+			state = append(state, devices.Mark{Name: in.name, Value: in.ledger.bytes()})
 		}
 		stored := in.retry(ctx, "store", func() error { return in.processor.Process(ctx, messages, state...) })
 		if !stored {
@@ -202,40 +217,51 @@ func (in *intake) commit(ctx context.Context, batch []delivery) {
 			batch[i].forward()
 		}
 	}
-	acknowledge(batch)
+	in.acknowledge(batch)
 }
 
-// sift returns the messages of the batch that are to be stored, and notes their deliveries.
+// sift returns the messages of the batch that are to be stored, and enters their deliveries in the ledger.
 func (in *intake) sift(batch []delivery) []devices.Message {
+	in.ledger.prune()
 	messages := make([]devices.Message, 0, len(batch))
 	for i := range batch {
-		switch d := &batch[i]; {
+		d := &batch[i]
+		switch {
 		case d.renewed:
-			in.window.clear()
-		case d.redelivered && in.window.has(d.mark):
+			in.ledger.clear()
+			continue
+		case d.redelivered && in.ledger.has(d.mark):
 			in.counters.duplicates.Add(1)
 			d.forward = nil
-		case !d.matched:
+			continue
+		case !d.redelivered && d.packet != 0:
+			in.ledger.fresh(d.from)
+		}
+		if !d.matched {
 			in.counters.unmatched.Add(1)
-		default:
-			messages = append(messages, d.message)
-			if d.packet != 0 {
-				in.window.add(d.mark)
-			}
+			continue
+		}
+		messages = append(messages, d.message)
+		if d.packet != 0 {
+			in.ledger.add(d.mark)
 		}
 	}
 	return messages
 }
 
 // acknowledge answers in the order of arrival, each run of messages of one connection at once.
-func acknowledge(batch []delivery) {
+func (in *intake) acknowledge(batch []delivery) {
 	batch = slices.DeleteFunc(batch, func(d delivery) bool { return d.packet == 0 })
 	for len(batch) > 0 {
 		n := 1
 		for n < len(batch) && batch[n].from == batch[0].from {
 			n++
 		}
-		batch[0].from.acknowledge(batch[:n])
+		from := batch[0].from
+		fence := from.acknowledge(batch[:n])
+		for i := range batch[:n] {
+			in.ledger.answered(batch[i].mark, from, fence)
+		}
 		batch = batch[n:]
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -94,7 +96,7 @@ func (j *journal) Process(_ context.Context, messages []devices.Message, state .
 	if _, err := j.file.Write(append(b, '\n')); err != nil {
 		return err
 	}
-	time.Sleep(3 * time.Millisecond) // what a disk takes, and the best moment to be killed in
+	time.Sleep(5 * time.Millisecond) // what a disk takes, and the best moment to be killed in
 	return nil
 }
 
@@ -119,6 +121,12 @@ func (r *recorder) follow(t *testing.T, file *os.File, offset *int64) int {
 }
 
 func TestABridgeThatIsKilledAgainAndAgainStoresEverythingOnce(t *testing.T) {
+	t.Run("while it keeps up", func(t *testing.T) { killAgainAndAgain(t, false) })
+	t.Run("behind a backlog", func(t *testing.T) { killAgainAndAgain(t, true) })
+}
+
+func killAgainAndAgain(t *testing.T, backlog bool) {
+	const devices, each, kills = 20, 1000, 8
 	broker := brokertest.Start(t)
 	name := filepath.Join(t.TempDir(), "journal")
 	file, err := os.Create(name)
@@ -129,58 +137,51 @@ func TestABridgeThatIsKilledAgainAndAgainStoresEverythingOnce(t *testing.T) {
 	r := newRecorder()
 	var offset int64
 	stored := func() int { return r.follow(t, file, &offset) }
-	startChild := func() *exec.Cmd {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), childBroker+"="+broker.URL, childJournal+"="+name)
-		var log bytes.Buffer
-		child.Stderr = &log
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = child.Process.Kill()
-			_ = child.Wait()
-			if t.Failed() {
-				t.Logf("bridge: %s", log.String())
-			}
-		})
-		return child
-	}
-	const total, kills = 20_000, 8
-	child := startChild()
+
 	// The session has to exist before anything is published.
-	d := newDevice(t, broker.URL, "d1")
-	await(t, "the bridge", func() bool {
-		d.send(1, false, "things/probe/p/data", "{}")
-		return stored() > 0
-	})
+	connected(t, mqttbridge.Config{URL: broker.URL}, newRecorder(), nil).stop()
 	published := make(chan struct{})
 	go func() {
 		defer close(published)
-		d.sendCounts(20, 0, total/20)
+		newDevice(t, broker.URL, "d1").sendCounts(devices, 0, each)
 	}()
+	if backlog {
+		<-published
+	}
 	for i := range kills {
-		goal := r.count() + total/(kills+2)
+		kill := startChild(t, broker.URL, name)
+		goal := min(stored()+devices*each/(kills+2), devices*each)
 		await(t, fmt.Sprintf("progress before kill %d", i), func() bool { return stored() >= goal })
+		kill()
+	}
+	startChild(t, broker.URL, name)
+	<-published
+	await(t, "all messages", func() bool { return stored() >= devices*each })
+	newDevice(t, broker.URL, "d2").send(1, false, "things/last/l/data", "last")
+	await(t, "the last message", func() bool { stored(); return r.perDevice()["things/last/l/data"] != nil })
+	r.set(func() {
+		r.stored = slices.DeleteFunc(r.stored, func(s string) bool { return s == "things/last/l/data last" })
+	})
+	r.wantCounts(t, devices, each)
+}
+
+// startChild starts a bridge in a process of its own.
+func startChild(t *testing.T, brokerURL, journal string) (kill func()) {
+	t.Helper()
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childBroker+"="+brokerURL, childJournal+"="+journal)
+	var log bytes.Buffer
+	child.Stderr = &log
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
 		_ = child.Process.Kill()
 		_ = child.Wait()
-		child = startChild()
-	}
-	<-published
-	d.send(1, false, "things/probe/p/data", "last")
-	await(t, "the last message", func() bool {
-		stored()
-		probes := r.perDevice()["things/probe/p/data"]
-		return len(probes) > 0 && probes[len(probes)-1] == "last"
-	})
-	r.set(func() {
-		kept := r.stored[:0]
-		for _, s := range r.stored {
-			if s != "things/probe/p/data {}" && s != "things/probe/p/data last" {
-				kept = append(kept, s)
-			}
+		if t.Failed() {
+			t.Logf("bridge: %s", log.String())
 		}
-		r.stored = kept
 	})
-	r.wantCounts(t, 20, total/20)
+	t.Cleanup(kill)
+	return kill
 }
