@@ -93,7 +93,7 @@ func (s *sender) tell(ctx context.Context, lost losses) error {
 	for len(messages) > 0 {
 		n := batchOf(messages, batchItems, s.bodyLimit)
 		if err := s.port.publish(ctx, body(messages[:n])); judge(err) == bad {
-			s.log.Error("the proxy refuses to tell viewers what they missed", "err", err)
+			s.log.Debug("the proxy refuses hints", "err", err)
 		} else if err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
@@ -211,6 +210,6 @@ type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(b []byte) (int, error) {
 	w.t.Helper()
-	w.t.Log(fmt.Sprintf("pushpin: %s", strings.TrimSpace(string(b))))
+	w.t.Logf("pushpin: %s", strings.TrimSpace(string(b)))
 	return len(b), nil
 }
