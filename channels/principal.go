@@ -75,8 +75,11 @@ func (rs Rules) Reduce(p Principal, chans []Channel) Principal {
 		if reduced.User == "" && !p.Anonymous() {
 			reduced.User = Somebody
 		}
-		// To the minute, so that tokens made at about the same time are alike.
-		reduced.Expires = p.Expires.Truncate(time.Minute)
+		reduced.Expires = p.Expires
+	}
+	if reduced.User == Somebody && !reduced.Expires.IsZero() {
+		// Up to the minute, so that tokens made at about the same time are alike.
+		reduced.Expires = reduced.Expires.Add(time.Minute - 1).Truncate(time.Minute)
 	}
 	return reduced
 }

@@ -68,10 +68,16 @@ func (s *Server) nextLink(st *stream, cursor channels.Cursor) (grip.Link, error)
 	if err != nil {
 		return grip.Link{}, err
 	}
-	return grip.Link{URI: nextPath + sealed, Rel: grip.RelNext, Timeout: s.opts.Stream.Recheck}, nil
+	timeout := s.opts.Stream.Recheck
+	if end := st.principal.Expires; !end.IsZero() {
+		// The stream ends when the identity does.
+		timeout = min(timeout, max(time.Second, end.Sub(s.now())))
+	}
+	return grip.Link{URI: nextPath + sealed, Rel: grip.RelNext, Timeout: timeout}, nil
 }
 
-// errBadLink refuses a next link that is expired or forged.
+// errBadLink refuses a next link that is forged, or whose time or whose viewer's is over. The stream ends without a
+// word: the viewer reconnects, with what then says who it is.
 var errBadLink = &refusal{status: http.StatusForbidden, condition: "bad-link", text: "The next link is not valid."}
 
 // followLink answers the proxy's request for a next link. Refusals end the stream in band: an HTTP error would be tried
@@ -100,7 +106,7 @@ func (s *Server) openTicket(r *http.Request, sealed string) (*stream, error) {
 		return nil, errBadLink
 	}
 	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, followed: true}
-	if st.family == nil {
+	if st.family == nil || st.principal.Expired(s.now()) {
 		return nil, errBadLink
 	}
 	var err error
