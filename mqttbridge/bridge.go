@@ -14,10 +14,9 @@ import (
 // memory and what comes again after a crash.
 const DefaultReceiveMaximum = 512
 
-// bridgeLedger bounds the stored deliveries whose acknowledgement is not known to have arrived; settled is explained in
-// ledger.
+// bridgeLedger is the number of packet identifiers; settled is explained in ledger.
 const (
-	bridgeLedger = 4000
+	bridgeLedger = 65535
 	settled      = 1000
 )
 

@@ -11,12 +11,11 @@ import (
 // After a lost connection a session brings again what it has seen no acknowledgement of, with the DUP flag and the old packet
 // identifier (MQTT 5, sections 3.3.1.1 and 4.4): also what was stored, if only the acknowledgement was lost. A delivery stays in
 // the ledger until its acknowledgement is known to have arrived (connection.confirmed). The ledger is committed with each
-// batch, eight bytes per delivery, so that it holds after a crash as well; mostly it has no more than a batch.
+// batch, eight bytes per delivery, so that it holds after a crash as well. Mostly it has no more than a batch. The Receive
+// Maximum is no bound: Mosquitto 2.0.11 sends a whole backlog at once and reads acknowledgements later. Nor can a broker have
+// more to repeat than there are packet identifiers.
 //
 // Its limits:
-//   - A broker that keeps to the Receive Maximum never has more to repeat than that, and all of it is in the ledger. Mosquitto
-//     2.0.11 sends the whole of a backlog at once after the first acknowledgements. Then the ledger has the newest deliveries, up
-//     to its bound, and older acknowledgements would have to be unread still when the bridge is killed.
 //   - It takes a message for a repetition where packet identifier, topic and payload are those of a delivery in the ledger and
 //     DUP is set. A broker that gives an identifier again at once could, in the moment of a crash, make it take a new message
 //     for an equal older one; those in use count through all 65,535 first.
