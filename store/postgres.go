@@ -77,7 +77,7 @@ func (p *Postgres) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+	return p.transact(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('griphub migrate', 0))"); err != nil {
 			return err
 		}
@@ -97,6 +97,11 @@ func (p *Postgres) migrate(ctx context.Context) error {
 		_, err = tx.Exec(ctx, "UPDATE griphub.schema SET version = $1 WHERE version <> $1", len(all))
 		return err
 	})
+}
+
+// transact runs do in a transaction that sees what others commit meanwhile, whatever the database's default is.
+func (p *Postgres) transact(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}, do)
 }
 
 // version returns where the schema stands; it makes an empty one where there is none.
@@ -142,7 +147,7 @@ func (p *Postgres) Jump(ctx context.Context) error { return p.jump(ctx, true) }
 // jump lets the log continue above every number that another copy may have given out, unless another process has
 // just seen to it.
 func (p *Postgres) jump(ctx context.Context, anyway bool) error {
-	err := pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+	err := p.transact(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, p.do["own log"]); err != nil {
 			return err
 		}

@@ -13,10 +13,11 @@ import (
 	"github.com/griphub/griphub/channels"
 )
 
-// Why a transaction is tried again.
+// Why a transaction is tried again. None of them has stored anything.
 var (
 	errMoved   = errors.New("the database is another copy than before")
 	errKeyGone = errors.New("an idempotency key was forgotten while it was asked for")
+	errBroken  = errors.New("the connection was lost")
 )
 
 // attempts bounds how often a transaction is tried again. Once is the rule, and rare.
@@ -43,11 +44,14 @@ func (p *Postgres) Append(ctx context.Context, batch channels.Batch) ([]channels
 			if err := p.jump(ctx, false); err != nil {
 				return nil, err
 			}
+		case errors.Is(err, errBroken):
+			// A server that went took all connections along.
+			p.pool.Reset()
 		case !errors.Is(err, errKeyGone):
 			return events, postgresError(err)
 		}
 	}
-	return nil, err
+	return nil, postgresError(err)
 }
 
 // An appending is one transaction that appends, on a connection of its own.
@@ -69,10 +73,10 @@ func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change s
 	now := p.options.Now()
 	a := &appending{do: p.do, conn: conn.Conn(), now: now, batch: newNumbering(batch.Drafts, now)}
 	if err := a.begin(ctx, p.options.LockWait); err != nil {
-		return nil, err
+		return nil, broken(ctx, err)
 	}
 	if err := a.number(ctx); err != nil {
-		return nil, err
+		return nil, broken(ctx, err)
 	}
 	// From here on the transaction is finished whatever ctx says, as its caller could not tell what became of it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitWithin)
@@ -84,6 +88,20 @@ func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change s
 		}
 	}
 	return a.batch.finish(), nil
+}
+
+// broken marks an error that is the connection's and not the statement's.
+func broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, errMoved) || isAnswer(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errBroken, err)
+}
+
+// isAnswer tells whether the server answered with the error, and went on.
+func isAnswer(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Severity != "FATAL" && answer.Severity != "PANIC"
 }
 
 // begin opens the transaction, makes sure that the log is its own newest copy, and finds out which drafts are new.
@@ -250,8 +268,7 @@ func (a *appending) queueState(batch *pgx.Batch, change stateChange) error {
 // fate finds out what became of a commit whose answer was not received, as with the connection. An error that the
 // server sent is an answer.
 func (p *Postgres) fate(ctx context.Context, transaction string, err error) error {
-	var answer *pgconn.PgError
-	if errors.As(err, &answer) && answer.Severity != "FATAL" {
+	if isAnswer(err) {
 		return err
 	}
 	for ctx.Err() == nil {

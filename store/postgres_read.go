@@ -17,7 +17,31 @@ import (
 // snapshot runs do in a transaction that sees one moment.
 func (p *Postgres) snapshot(ctx context.Context, do func(tx pgx.Tx) error) error {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return postgresError(pgx.BeginTxFunc(ctx, p.pool, options, do))
+	return p.again(ctx, func() error { return pgx.BeginTxFunc(ctx, p.pool, options, do) })
+}
+
+// again does what only reads, and once more where the connection was lost: a server that went took all along.
+func (p *Postgres) again(ctx context.Context, do func() error) error {
+	err := do()
+	if err != nil && errors.Is(broken(ctx, err), errBroken) {
+		p.pool.Reset()
+		err = do()
+	}
+	return postgresError(err)
+}
+
+// collect reads the rows of a query.
+func collect[T any](ctx context.Context, p *Postgres, scan func(pgx.CollectableRow) (T, error), statement string,
+	args ...any) (all []T, err error) {
+	err = p.again(ctx, func() error {
+		rows, err := p.pool.Query(ctx, p.do[statement], args...)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+	return all, err
 }
 
 // Heads is channels.Log's.
@@ -25,13 +49,9 @@ func (p *Postgres) Heads(ctx context.Context, names []channels.Channel) (channel
 	if len(names) == 0 {
 		return nil, ctx.Err()
 	}
-	rows, err := p.pool.Query(ctx, p.do["heads"], texts(names))
-	var states []channelState
-	if err == nil {
-		states, err = scanStates(rows)
-	}
+	states, err := collect(ctx, p, scanState, "heads", texts(names))
 	if err != nil {
-		return nil, fmt.Errorf("read the heads of %d channels: %w", len(names), postgresError(err))
+		return nil, fmt.Errorf("read the heads of %d channels: %w", len(names), err)
 	}
 	heads := make(channels.Cursor, len(states))
 	for i := range states {
@@ -48,11 +68,9 @@ func texts(names []channels.Channel) []string {
 	return all
 }
 
-func scanStates(rows pgx.Rows) ([]channelState, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c channelState, err error) {
-		err = row.Scan(&c.id, &c.head, &c.floor, &c.base)
-		return c, err
-	})
+func scanState(row pgx.CollectableRow) (c channelState, err error) {
+	err = row.Scan(&c.id, &c.head, &c.floor, &c.base)
+	return c, err
 }
 
 // states reads what the counters say, and where the log jumped to.
@@ -60,7 +78,7 @@ func (p *Postgres) states(ctx context.Context, tx pgx.Tx, names []channels.Chann
 	states []channelState, jumps jumps, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(p.do["heads"], texts(names)).Query(func(rows pgx.Rows) (err error) {
-		states, err = scanStates(rows)
+		states, err = pgx.CollectRows(rows, scanState)
 		return err
 	})
 	batch.Queue(p.do["jumps"]).Query(func(rows pgx.Rows) (err error) {
@@ -193,14 +211,15 @@ func (p *Postgres) SeqAt(ctx context.Context, channel channels.Channel, moment t
 
 // Event is channels.Log's.
 func (p *Postgres) Event(ctx context.Context, id channels.EventID) (channels.Event, error) {
-	e, err := scanEvent(p.pool.QueryRow(ctx, p.do["event"], int64(id)))
-	if errors.Is(err, pgx.ErrNoRows) {
+	found, err := collect(ctx, p, func(row pgx.CollectableRow) (channels.Event, error) { return scanEvent(row) },
+		"event", int64(id))
+	if err == nil && len(found) == 0 {
 		err = channels.ErrNotFound
 	}
 	if err != nil {
-		return channels.Event{}, fmt.Errorf("event %d: %w", id, postgresError(err))
+		return channels.Event{}, fmt.Errorf("event %d: %w", id, err)
 	}
-	return e, nil
+	return found[0], nil
 }
 
 // Refusals is channels.Log's.
@@ -208,18 +227,14 @@ func (p *Postgres) Refusals(ctx context.Context, before int64, limit int) ([]cha
 	if before <= 0 {
 		before = math.MaxInt64
 	}
-	rows, err := p.pool.Query(ctx, p.do["refusals"], before, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read refusals: %w", postgresError(err))
-	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r channels.Refusal, err error) {
+	all, err := collect(ctx, p, func(row pgx.CollectableRow) (r channels.Refusal, err error) {
 		var us int64
 		err = row.Scan(&r.ID, &r.Source, &r.Reason, &r.Payload, &us)
 		r.Time = time.UnixMicro(us).UTC()
 		return r, err
-	})
+	}, "refusals", before, limit)
 	if err != nil {
-		return nil, fmt.Errorf("read refusals: %w", postgresError(err))
+		return nil, fmt.Errorf("read refusals: %w", err)
 	}
 	return all, nil
 }
@@ -248,25 +263,22 @@ func (p *Postgres) List(ctx context.Context, deviceType string, after channels.D
 }
 
 func (p *Postgres) devices(ctx context.Context, statement string, args ...any) ([]devices.Device, error) {
-	rows, err := p.pool.Query(ctx, p.do[statement], args...)
+	all, err := collect(ctx, p, func(row pgx.CollectableRow) (devices.Device, error) { return scanDevice(row) },
+		statement, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read devices: %w", postgresError(err))
-	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (devices.Device, error) { return scanDevice(row) })
-	if err != nil {
-		return nil, fmt.Errorf("read devices: %w", postgresError(err))
+		return nil, fmt.Errorf("read devices: %w", err)
 	}
 	return all, nil
 }
 
 // Mark is devices.Marks'.
-func (p *Postgres) Mark(ctx context.Context, name string) (value []byte, err error) {
-	err = p.pool.QueryRow(ctx, p.do["mark"], printable(name)).Scan(&value)
-	if errors.Is(err, pgx.ErrNoRows) {
+func (p *Postgres) Mark(ctx context.Context, name string) ([]byte, error) {
+	found, err := collect(ctx, p, pgx.RowTo[[]byte], "mark", printable(name))
+	if err != nil {
+		return nil, fmt.Errorf("read the mark %s: %w", name, err)
+	}
+	if len(found) == 0 {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the mark %s: %w", name, postgresError(err))
-	}
-	return notNil(value), nil
+	return notNil(found[0]), nil
 }

@@ -38,12 +38,13 @@ func openDatabase(t testing.TB, url string, options store.Options) *store.Postgr
 // query runs SQL on the database behind the store's back.
 func query(t testing.TB, url, text string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
+	ctx := context.Background() // also for cleanups
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	if _, err := conn.Exec(t.Context(), text); err != nil {
+	defer func() { _ = conn.Close(ctx) }()
+	if _, err := conn.Exec(ctx, text); err != nil {
 		t.Fatal(err)
 	}
 }

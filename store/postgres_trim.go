@@ -104,7 +104,7 @@ func (p *Postgres) newestNotKept(ctx context.Context, db interface {
 
 // trimChannels trims channels that are due, each by its share of what one call may delete.
 func (p *Postgres) trimChannels(ctx context.Context, due []dueChannel) (n int, err error) {
-	err = pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+	err = p.transact(ctx, func(tx pgx.Tx) error {
 		t := &trimming{do: p.do, tx: tx, due: make(map[int64]*dueChannel, len(due))}
 		for i := range due {
 			t.due[due[i].id] = &due[i]

@@ -73,7 +73,7 @@ func (h *history) remove(t *testing.T, names ...string) {
 }
 
 // wantJumped demands that the log knows that it lost something, whether or not it has been appended to since.
-func wantJumped(t *testing.T, s *store.SQLite, kept channels.Seq) {
+func wantJumped(t *testing.T, s channels.Log, kept channels.Seq) {
 	t.Helper()
 	for _, appended := range []int{0, 7} {
 		if appended > 0 {

@@ -29,6 +29,7 @@ type Server struct {
 	// Settings are server settings such as "fsync=on". By default nothing is forced to the disk.
 	Settings []string
 
+	of    *Server // what it is a standby of, if it is one
 	start sync.Once
 	err   error
 	dir   string
@@ -57,13 +58,13 @@ func (s *Server) Database(t testing.TB) string {
 	s.mu.Unlock()
 	s.execute(t, "CREATE DATABASE "+name)
 	t.Cleanup(func() { s.execute(t, "DROP DATABASE "+name+" WITH (FORCE)") })
-	return s.url(name)
+	return s.URL(name)
 }
 
 // Stop stops the server, if it was started, and deletes its directory.
 func (s *Server) Stop() {
 	s.start.Do(func() { s.err = errors.New("the server was stopped") })
-	if s.cmd != nil {
+	if s.done != nil {
 		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // immediate shutdown
 		<-s.done
 	}
@@ -72,8 +73,26 @@ func (s *Server) Stop() {
 	}
 }
 
-func (s *Server) url(database string) string {
-	query := url.Values{"host": {s.dir}, "user": {"postgres"}}
+// Standby returns a server that follows this one, which must run: whatever is stored here is soon there. It can be read
+// until it takes over: SELECT pg_promote().
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	standby := &Server{Settings: s.Settings, of: s}
+	t.Cleanup(standby.Stop)
+	standby.start.Do(func() { standby.err = standby.run() })
+	if standby.err != nil {
+		t.Fatalf("start a standby of PostgreSQL: %v", standby.err)
+	}
+	return standby
+}
+
+// URL names a database of the server, and beside it the same one on other servers.
+func (s *Server) URL(database string, others ...*Server) string {
+	hosts := s.dir
+	for _, other := range others {
+		hosts += "," + other.dir
+	}
+	query := url.Values{"host": {hosts}, "user": {"postgres"}}
 	return (&url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: query.Encode()}).String()
 }
 
@@ -82,7 +101,7 @@ func (s *Server) execute(t testing.TB, query string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, s.url("postgres"))
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
@@ -93,7 +112,7 @@ func (s *Server) execute(t testing.TB, query string) {
 }
 
 func (s *Server) run() (err error) {
-	bin, err := programs()
+	bin, err := Programs()
 	if err != nil {
 		return err
 	}
@@ -106,11 +125,15 @@ func (s *Server) run() (err error) {
 		return err
 	}
 	data := filepath.Join(s.dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "--pgdata", data, "--username", "postgres", "--auth", "trust",
+	create := exec.Command(filepath.Join(bin, "initdb"), "--pgdata", data, "--username", "postgres", "--auth", "trust",
 		"--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
-	initdb.Dir, initdb.SysProcAttr = s.dir, attributes
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, out)
+	if s.of != nil {
+		create = exec.Command(filepath.Join(bin, "pg_basebackup"), "--pgdata", data, "--username", "postgres",
+			"--host", s.of.dir, "--checkpoint", "fast", "--no-sync", "--write-recovery-conf")
+	}
+	create.Dir, create.SysProcAttr = s.dir, attributes
+	if out, err := create.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", filepath.Base(create.Path), err, out)
 	}
 	args := []string{"-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=300",
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum_naptime=5min"}
@@ -126,8 +149,8 @@ func (s *Server) run() (err error) {
 	return s.await()
 }
 
-// programs finds the directory of PostgreSQL's programs, the newest version's where Debian has several.
-func programs() (string, error) {
+// Programs returns the directory of PostgreSQL's programs, the newest version's where Debian has several.
+func Programs() (string, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) > 0 {
 		version := func(path string) int {
@@ -188,7 +211,7 @@ func (s *Server) await() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
 	for {
-		conn, err := pgx.Connect(ctx, s.url("postgres"))
+		conn, err := pgx.Connect(ctx, s.URL("postgres"))
 		if err == nil {
 			return conn.Close(ctx)
 		}

@@ -1,0 +1,125 @@
+package store_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/url"
+	"path/filepath"
+	"testing"
+
+	"github.com/griphub/griphub/store"
+)
+
+// A cutter stands between a store and its server, and cuts a connection once: when the store sends something that holds
+// the words.
+type cutter struct {
+	server string // the socket of the server
+	words  []byte
+	// before is called with what holds the words, and tells whether the server gets it.
+	before func() bool
+	// after is called when the server has got it, and before the connection is cut.
+	after func()
+	cut   chan struct{} // holds a token until the cut
+}
+
+// listen returns the URL of the database through the cutter.
+func (c *cutter) listen(t *testing.T, database string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	c.server = filepath.Join(query.Get("host"), ".s.PGSQL.5432")
+	c.cut = make(chan struct{}, 1)
+	c.cut <- struct{}{}
+	dir := t.TempDir()
+	listener, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go c.pass(conn)
+		}
+	}()
+	query.Set("host", dir)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+func (c *cutter) pass(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("unix", c.server)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	go func() {
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+	}()
+	chunk := make([]byte, 1<<20)
+	for {
+		n, err := client.Read(chunk)
+		if err != nil {
+			return
+		}
+		if bytes.Contains(chunk[:n], c.words) {
+			select {
+			case <-c.cut:
+				_ = client.Close() // no answer reaches the store
+				if c.before() {
+					_, _ = server.Write(chunk[:n])
+					c.after()
+				}
+				return
+			default:
+			}
+		}
+		if _, err := server.Write(chunk[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func TestACommitWhoseAnswerIsLostIsAskedFor(t *testing.T) {
+	for name, arrives := range map[string]bool{"it was stored": true, "it was not stored": false} {
+		t.Run(name, func(t *testing.T) {
+			database := server.Database(t)
+			direct := openDatabase(t, database, store.Options{})
+			c := &cutter{
+				words:  []byte("cut here"),
+				before: func() bool { return arrives },
+				after:  func() { eventually(t, func() bool { return count(t, database) == 2 }) },
+			}
+			s := openDatabase(t, c.listen(t, database), store.Options{})
+			appendTo(t, s, 1, "a")
+			b := batch(1, "a")
+			b.Drafts[0].Data = []byte(`"cut here"`)
+			events, err := s.Append(t.Context(), b)
+			if arrives && (err != nil || events[0].Seq("a") != 2) {
+				t.Errorf("got %v, %v", events, err)
+			}
+			if !arrives && err == nil {
+				t.Errorf("the store says that it has %s", events[0].Cursor())
+			}
+			want := 1
+			if arrives {
+				want = 2
+			}
+			if got := read(t, direct, "a", 0); len(got.Events) != want {
+				t.Errorf("the log has %d events, want %d", len(got.Events), want)
+			}
+			if e := appendTo(t, s, 1, "a")[0]; int(e.Seq("a")) != want+1 {
+				t.Errorf("the next number is %d, want %d", e.Seq("a"), want+1)
+			}
+		})
+	}
+}
