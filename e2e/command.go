@@ -52,11 +52,12 @@ func (c Command) Run(t testing.TB) Result {
 	return Result{Code: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
 }
 
-// environment is the test's own without what would configure griphub, and the given variables.
+// environment is the test's own without what would configure griphub, and the given variables. A program with the race
+// detector would sleep a second before each exit.
 func environment(more []string) []string {
-	var env []string
+	env := []string{"GORACE=atexit_sleep_ms=10"}
 	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "GRIPHUB_") && !strings.HasPrefix(pair, "GRIP_URL=") {
+		if !strings.HasPrefix(pair, "GRIPHUB_") && !strings.HasPrefix(pair, "GRIP_URL=") && !strings.HasPrefix(pair, "GORACE=") {
 			env = append(env, pair)
 		}
 	}
