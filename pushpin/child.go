@@ -21,6 +21,8 @@ type child struct {
 	name string // what logs and errors call it
 	path string
 	args []string
+	// after is how long to wait before it starts.
+	after time.Duration
 }
 
 // run starts the child in dir and returns when it has ended, always with an error

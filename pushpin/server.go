@@ -147,17 +147,19 @@ func (s *Server) units(files uint64) ([]unit, error) {
 	program := func(name string, args ...string) child {
 		return child{name: name, path: paths[name], args: args}
 	}
+	listener := program("condure",
+		"--log-level="+level,
+		"--listen="+s.config.Listen+",stream",
+		"--zclient-stream=ipc://"+runName+"/condure",
+		"--buffer-size="+strconv.Itoa(clientBuffer),
+		"--stream-maxconn="+strconv.FormatUint(files*connectionsPerFile, 10))
+	listener.after = listenAfter
 	return []unit{
 		{program("zurl", "--config="+zurlFile, "--loglevel="+level)},
 		{
 			program("pushpin-handler", "--config="+pushpinFile, "--loglevel="+level),
 			program("pushpin-proxy", "--config="+pushpinFile, "--loglevel="+level),
-			program("condure",
-				"--log-level="+level,
-				"--listen="+s.config.Listen+",stream",
-				"--zclient-stream=ipc://"+runName+"/condure",
-				"--buffer-size="+strconv.Itoa(clientBuffer),
-				"--stream-maxconn="+strconv.FormatUint(files*connectionsPerFile, 10)),
+			listener,
 		},
 	}, nil
 }

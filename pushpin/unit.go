@@ -16,6 +16,9 @@ const (
 	lastRestart  = 5 * time.Second
 	// A unit that has lived this long is not misconfigured.
 	settled = 2 * time.Second
+	// listenAfter is when condure starts to listen: clients who come before the other parts have found each other would
+	// be answered by an error, which ends a native EventSource, or not at all. A refused connection they try again.
+	listenAfter = 400 * time.Millisecond
 )
 
 // A unit is the children that have to start again together.
@@ -54,6 +57,9 @@ func (u unit) run(ctx context.Context, dir string, files uint64, log *slog.Logge
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range u {
 		g.Go(func() error {
+			if c.after > 0 && !sleep(ctx, c.after) {
+				return ctx.Err()
+			}
 			err := c.run(ctx, dir, files, log)
 			first.Do(func() { lived = time.Since(start) })
 			return err
