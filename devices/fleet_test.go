@@ -22,10 +22,11 @@ func TestAFleetSaysTheSameForTheSameSeed(t *testing.T) {
 		}
 		return said.String()
 	}
-	if say(1) != say(1) || say(1) == say(2) {
+	one, again, two := say(1), say(1), say(2)
+	if one != again || one == two {
 		t.Error("what a fleet says must depend on its seed alone")
 	}
-	if first, _, _ := strings.Cut(say(1), "\n"); !strings.HasPrefix(first, `things/weatherstation/ws-001/status {"status":"online","battery_level":`) {
+	if first, _, _ := strings.Cut(one, "\n"); !strings.HasPrefix(first, `things/weatherstation/ws-001/status {"status":"online","battery_level":`) {
 		t.Errorf("it begins with %s", first)
 	}
 }
