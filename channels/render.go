@@ -177,6 +177,26 @@ func appendJSONString(dst []byte, s string) []byte {
 	return append(dst, quoted...)
 }
 
+// AppendResetItem appends what tells the viewers of a channel that is not stored that events were lost: the event
+// stream-reset. gripChannel is the channel's name at the proxy with the prefix; what is no event channel's name is left out.
+func AppendResetItem(dst []grip.Item, gripChannel, prefix string) []grip.Item {
+	name, ok := strings.CutPrefix(gripChannel, prefix)
+	if !ok {
+		return dst
+	}
+	channel, ok := FromGrip(name)
+	if !ok {
+		return dst
+	}
+	lost := append(appendJSONString([]byte(`{"channels":[`), string(channel)), `]}`...)
+	message := append(append([]byte(`{"event":"stream-reset","data":`), lost...), '}')
+	return append(dst, grip.Item{
+		Channel:    gripChannel,
+		HTTPStream: &grip.HTTPStream{Content: AppendSSE(nil, "stream-reset", "", lost)},
+		WSMessage:  &grip.WSMessage{Content: message},
+	})
+}
+
 // AppendItems appends what is published to a proxy for the event: one item per channel that browsers can
 // read, which serves streams, WebSockets and long polls alike. prefix is the deployment's GRIP prefix.
 //

@@ -23,6 +23,10 @@ type Options struct {
 	// once for all proxies.
 	Render func(dst []grip.Item, e *channels.Event) []grip.Item
 
+	// Reset appends the items that tell the subscribers of a GRIP channel that events were lost which no log has: those
+	// of items without id. nil tells nobody.
+	Reset func(dst []grip.Item, channel string) []grip.Item
+
 	// Logger takes a record when a proxy stops or starts to take items, and for each item that is refused.
 	// nil logs nothing.
 	Logger *slog.Logger
@@ -50,6 +54,20 @@ type Options struct {
 	DrainTimeout time.Duration
 }
 
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Reset == nil {
+		o.Reset = func(dst []grip.Item, _ string) []grip.Item { return dst }
+	}
+	o.BodyLimit = cmp.Or(o.BodyLimit, DefaultBodyLimit)
+	o.QueueBytes = cmp.Or(o.QueueBytes, 16<<20)
+	o.RequestTimeout = cmp.Or(o.RequestTimeout, 15*time.Second)
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, 5*time.Second)
+	return o
+}
+
 // A Client publishes to any number of proxies, each at its own pace: a proxy that is slow or away delays no
 // other. It is a channels.Sink. Make one with NewClient; its methods may be called concurrently.
 //
@@ -66,24 +84,16 @@ type Client struct {
 
 // NewClient makes a Client for the proxies. It sends nothing before Run.
 func NewClient(proxies []grip.Proxy, options Options) *Client {
-	c := &Client{
-		render:    options.Render,
-		log:       options.Logger,
-		bodyLimit: cmp.Or(options.BodyLimit, DefaultBodyLimit),
-		drain:     cmp.Or(options.DrainTimeout, 5*time.Second),
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
-	timeout := cmp.Or(options.RequestTimeout, 15*time.Second)
+	options = options.withDefaults()
+	c := &Client{render: options.Render, log: options.Logger, bodyLimit: options.BodyLimit, drain: options.DrainTimeout}
 	labels := make(map[string]int)
 	for _, p := range proxies {
 		name := p.String()
 		if labels[name]++; labels[name] > 1 {
 			name = fmt.Sprintf("%s#%d", name, labels[name])
 		}
-		port := newPort(p, options.HTTPClient, timeout)
-		c.senders = append(c.senders, newSender(name, port, c.log, c.bodyLimit, cmp.Or(options.QueueBytes, 16<<20)))
+		port := newPort(p, options.HTTPClient, options.RequestTimeout)
+		c.senders = append(c.senders, newSender(name, port, options))
 	}
 	if options.Registerer != nil {
 		options.Registerer.MustRegister(newCollector(c))

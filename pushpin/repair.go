@@ -8,31 +8,56 @@ import (
 	"github.com/griphub/griphub/grip"
 )
 
-// maxLostChannels bounds the channels that are hinted one by one after a loss.
-const maxLostChannels = 256
+const (
+	// maxLostChannels bounds the channels that are hinted one by one after a loss.
+	maxLostChannels = 256
+	// maxResetChannels bounds the channels without numbers whose viewers are told of a loss.
+	maxResetChannels = 1 << 16
+)
 
 // losses is what viewers of one proxy have to ask the log for, since items that told
 // of it were not sent.
 type losses struct {
 	channels map[string]struct{}
-	many     bool   // there are more than channels
-	due      uint64 // the number that the queue has to reach first
+	many     bool                // there are more than channels
+	resets   map[string]struct{} // channels without numbers, of whose events no log tells
+	due      uint64              // the number that the queue has to reach first
 }
 
-func (l *losses) empty() bool { return len(l.channels) == 0 }
+func (l *losses) empty() bool { return len(l.channels) == 0 && len(l.resets) == 0 }
 
-func (l *losses) add(channel string) {
-	if _, known := l.channels[channel]; known {
+func (l *losses) add(m message) {
+	if m.id == "" {
+		if len(l.resets) < maxResetChannels {
+			l.resets = put(l.resets, m.channel)
+		}
 		return
 	}
-	if len(l.channels) == maxLostChannels {
+	if _, known := l.channels[m.channel]; !known && len(l.channels) == maxLostChannels {
 		l.many = true
 		return
 	}
-	if l.channels == nil {
-		l.channels = make(map[string]struct{})
+	l.channels = put(l.channels, m.channel)
+}
+
+// merge adds what another has.
+func (l *losses) merge(other losses) {
+	for channel := range other.channels {
+		l.add(message{channel: channel, id: "any"})
 	}
-	l.channels[channel] = struct{}{}
+	for channel := range other.resets {
+		l.add(message{channel: channel})
+	}
+	l.many = l.many || other.many
+	l.due = max(l.due, other.due)
+}
+
+func put(set map[string]struct{}, name string) map[string]struct{} {
+	if set == nil {
+		set = make(map[string]struct{})
+	}
+	set[name] = struct{}{}
+	return set
 }
 
 // repair tells the viewers who may have missed something to ask again, if it is time for that. The proxy
@@ -55,11 +80,7 @@ func (s *sender) repair(ctx context.Context) error {
 	defer s.mu.Unlock()
 	if err != nil {
 		// What was lost meanwhile comes on top.
-		for channel := range lost.channels {
-			s.lost.add(channel)
-		}
-		s.lost.many = s.lost.many || lost.many
-		s.lost.due = max(s.lost.due, lost.due)
+		s.lost.merge(lost)
 		return err
 	}
 	s.report.Repairs++
@@ -67,6 +88,9 @@ func (s *sender) repair(ctx context.Context) error {
 }
 
 func (s *sender) tell(ctx context.Context, lost losses) error {
+	if err := s.post(ctx, s.resetItems(lost.resets)); err != nil || len(lost.channels) == 0 {
+		return err
+	}
 	if lost.many && !s.noRecover {
 		err := s.port.recover(ctx)
 		var status *statusError
@@ -89,16 +113,34 @@ func (s *sender) tell(ctx context.Context, lost losses) error {
 			HTTPResponse: &grip.HTTPResponse{Action: grip.ActionHint},
 		})
 	}
-	messages := encode(hints, s.bodyLimit, func(*grip.Item, error) {})
+	if err := s.post(ctx, hints); err != nil {
+		return err
+	}
+	s.log.Info("told viewers to ask for what they missed", "channels", len(lost.channels))
+	return nil
+}
+
+// resetItems tell viewers of channels without numbers that something is gone for good.
+func (s *sender) resetItems(channels map[string]struct{}) []grip.Item {
+	var items []grip.Item
+	for channel := range channels {
+		items = s.reset(items, channel)
+	}
+	return items
+}
+
+// post sends items that are about viewers and not about events. A proxy that does not know their kind has refused them
+// for good.
+func (s *sender) post(ctx context.Context, items []grip.Item) error {
+	messages := encode(items, s.bodyLimit, func(*grip.Item, error) {})
 	for len(messages) > 0 {
 		n := batchOf(messages, batchItems, s.bodyLimit)
 		if err := s.port.publish(ctx, body(messages[:n])); judge(err) == bad {
-			s.log.Debug("the proxy refuses hints", "err", err)
+			s.log.Debug("the proxy refuses to repair", "err", err)
 		} else if err != nil {
 			return err
 		}
 		messages = messages[n:]
 	}
-	s.log.Info("told viewers to ask for what they missed", "channels", len(lost.channels))
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/griphub/griphub/grip"
 )
 
 // pacing is when a sender asks again.
@@ -39,9 +41,11 @@ type sender struct {
 	port      port
 	log       *slog.Logger
 	bodyLimit int
-	pacing    pacing
-	wake      chan struct{} // has a token when there may be something to do
-	answered  chan struct{} // closed after the first request
+	// reset appends what tells the viewers of a channel without numbers of a loss.
+	reset    func(dst []grip.Item, channel string) []grip.Item
+	pacing   pacing
+	wake     chan struct{} // has a token when there may be something to do
+	answered chan struct{} // closed after the first request
 
 	// Of run's goroutine alone.
 	most      int // messages in the next batch
@@ -65,17 +69,18 @@ type waiter struct {
 	done chan struct{}
 }
 
-func newSender(name string, port port, log *slog.Logger, bodyLimit, queueBytes int) *sender {
+func newSender(name string, port port, options Options) *sender {
 	return &sender{
 		name:      name,
 		port:      port,
-		log:       log.With("proxy", name),
-		bodyLimit: bodyLimit,
+		log:       options.Logger.With("proxy", name),
+		bodyLimit: options.BodyLimit,
+		reset:     options.Reset,
 		pacing:    defaultPacing(),
 		wake:      make(chan struct{}, 1),
 		answered:  make(chan struct{}),
 		most:      batchItems,
-		queue:     queue{limit: queueBytes},
+		queue:     queue{limit: options.QueueBytes},
 		report:    Status{Proxy: name, Since: time.Now()},
 	}
 }
@@ -120,7 +125,7 @@ func (s *sender) miss(messages []message, due uint64, why error) {
 	}
 	s.missed, s.why = s.queue.first, why
 	for _, m := range messages {
-		s.lost.add(m.channel)
+		s.lost.add(m)
 	}
 	s.lost.due = max(s.lost.due, due)
 	s.release()

@@ -127,6 +127,9 @@ func newClient(cfg config.Config, proxies []grip.Proxy, registry prometheus.Regi
 		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
 			return e.AppendItems(dst, cfg.Grip.Prefix)
 		},
+		Reset: func(dst []grip.Item, channel string) []grip.Item {
+			return channels.AppendResetItem(dst, channel, cfg.Grip.Prefix)
+		},
 		Registerer: registry,
 		Logger:     log,
 	})
