@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/mqttbridge"
 	"github.com/griphub/griphub/mqttbridge/brokertest"
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(childBroker); url != "" {
 		runChild(url, os.Getenv(childJournal))
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func runChild(url, file string) {
