@@ -15,26 +15,24 @@ import (
 func TestDevicesAreSeenInTheBrowser(t *testing.T) {
 	t.Parallel()
 	hub := e2e.StartDev(t, e2e.DevOptions{Config: "stream: {device_keepalive: 1s}\n"})
-	for _, scene := range []struct {
-		name string
-		play func(*testing.T, *e2e.Hub)
-	}{
-		{"a message shows on its type's and its device's stream alone", messageShowsWhereItBelongs},
-		{"a status shows when it changes", statusShowsWhenItChanges},
-		{"readings may come as a list", readingsMayComeAsList},
-		{"a device's own time is kept", deviceTimeIsKept},
-		{"a message's own id makes its repeats disappear", repeatsDisappear},
-		{"per cent signs and line breaks arrive as they are", textArrivesAsItIs},
-		{"a device may have any name", anyName},
-		{"silence is filled with comments", silenceIsFilled},
-		{"what cannot be read is kept aside and holds up nothing", poisonIsKeptAside},
-	} {
-		t.Run(scene.name, func(t *testing.T) { scene.play(t, hub) })
-	}
+	scenes := deviceScenes{hub}
+	t.Run("a message shows on its type's and its device's stream alone", scenes.messageShowsWhereItBelongs)
+	t.Run("a status shows when it changes", scenes.statusShowsWhenItChanges)
+	t.Run("readings may come as a list", scenes.readingsMayComeAsList)
+	t.Run("a device's own time is kept", scenes.deviceTimeIsKept)
+	t.Run("a message's own id makes its repeats disappear", scenes.repeatsDisappear)
+	t.Run("per cent signs and line breaks arrive as they are", scenes.textArrivesAsItIs)
+	t.Run("a device may have any name", scenes.anyName)
+	t.Run("silence is filled with comments", scenes.silenceIsFilled)
+	t.Run("what cannot be read is kept aside and holds up nothing", scenes.poisonIsKeptAside)
 	hub.Stop(t)
 }
 
-func messageShowsWhereItBelongs(t *testing.T, hub *e2e.Hub) {
+// deviceScenes are about what devices say, at one hub.
+type deviceScenes struct{ hub *e2e.Hub }
+
+func (sc deviceScenes) messageShowsWhereItBelongs(t *testing.T) {
+	hub := sc.hub
 	ofType := watch(t, hub.URL("/iot/stream/weatherstation/"))
 	one := watch(t, hub.URL("/iot/stream/weatherstation/ws-001/"))
 	bare := watch(t, hub.URL("/iot/stream/weatherstation/ws-001"))
@@ -90,7 +88,8 @@ func messageShowsWhereItBelongs(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func statusShowsWhenItChanges(t *testing.T, hub *e2e.Hub) {
+func (sc deviceScenes) statusShowsWhenItChanges(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/iot/stream/pump/p1/"))
 	change := func(old, new string) {
 		t.Helper()
@@ -120,14 +119,16 @@ func statusShowsWhenItChanges(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(stream.Events()).Check(t, hub)
 }
 
-func readingsMayComeAsList(t *testing.T, hub *e2e.Hub) {
+func (sc deviceScenes) readingsMayComeAsList(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/iot/stream/meter/"))
 	say(t, hub, "meter/m1", `{"readings":[{"type":"temperature","value":25.3},{"type":"state","value":"open"}],"site":"north"}`)
 	env := envelopeOf(t, stream.Expect(t, "data"))
 	sameJSON(t, "data", string(env.Data), `{"temperature":25.3,"state":"open","site":"north"}`)
 }
 
-func deviceTimeIsKept(t *testing.T, hub *e2e.Hub) {
+func (sc deviceScenes) deviceTimeIsKept(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/iot/stream/clock/"))
 	for payload, want := range map[string]string{
 		`{"t":1,"timestamp":"2025-01-15T12:00:00Z"}`:                              "2025-01-15T12:00:00+00:00",
@@ -143,7 +144,8 @@ func deviceTimeIsKept(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func repeatsDisappear(t *testing.T, hub *e2e.Hub) {
+func (sc deviceScenes) repeatsDisappear(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/iot/stream/counter/"))
 	for _, message := range []struct{ device, payload string }{
 		{"a", `{"id":"m-1","n":1}`}, {"a", `{"id":"m-1","n":1}`}, {"a", `{"id":"m-2","n":2}`}, {"a", `{"id":"m-1","n":1}`},
@@ -160,7 +162,8 @@ func repeatsDisappear(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(stream.Events()).Check(t, hub)
 }
 
-func textArrivesAsItIs(t *testing.T, hub *e2e.Hub) {
+func (sc deviceScenes) textArrivesAsItIs(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/iot/stream/text/"))
 	payload := `{"note":"100 % sure: %s %I %% %(x)s, \u0000\\r\r\n<b>&amp;</b> \"ü€😀\u2028\""}`
 	say(t, hub, "text/t1", payload)
@@ -173,7 +176,8 @@ func textArrivesAsItIs(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func anyName(t *testing.T, hub *e2e.Hub) {
+func (sc deviceScenes) anyName(t *testing.T) {
+	hub := sc.hub
 	for _, name := range []struct{ kind, id string }{
 		{"sensor", "küche 1"}, {"sensor", "50%"}, {"sensor", "a,b;c:d"}, {"a_b", "x"}, {"a", "b"}, {"a", "b_x"}, {"%41", "x"}, {"sensor", "events-é?q=1"},
 	} {
@@ -196,7 +200,8 @@ func anyName(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func silenceIsFilled(t *testing.T, hub *e2e.Hub) {
+func (sc deviceScenes) silenceIsFilled(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/iot/stream/quiet/"))
 	start := time.Now()
 	e2e.Eventually(t, "three comments have come", func() bool { return len(stream.Comments()) >= 3 })
@@ -218,7 +223,8 @@ func silenceIsFilled(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(stream.Events()).Check(t, hub)
 }
 
-func poisonIsKeptAside(t *testing.T, hub *e2e.Hub) {
+func (sc deviceScenes) poisonIsKeptAside(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/iot/stream/poison/"))
 	data := []string{
 		`not json`, `[1,2]`, `"text"`, `7`, `null`, `{"a":`, `{"a":1}}`, `{"a":NaN}`, `{"a":1} {"b":2}`, "{\"a\":\"\xff\xfe\"}", "\x00\x01\x02",

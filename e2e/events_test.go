@@ -19,27 +19,25 @@ streams:
   - {path: "/objects/{id}/events/", channels: ["object-{id}", foo]}
 cors: {origins: ["https://app.example"], credentials: true}
 `})
-	for _, scene := range []struct {
-		name string
-		play func(*testing.T, *e2e.Hub)
-	}{
-		{"an event's id says where the viewer stands in every channel", idsAreComposite},
-		{"a viewer that was away gets what it missed", resumeBringsWhatWasMissed},
-		{"a viewer that lost its connection misses nothing", lostConnectionsResume},
-		{"a long backlog comes whole and in order", backlogComesWhole},
-		{"a lost publish is repaired", lostPublishIsRepaired},
-		{"a place that the log does not know resets the viewer", unknownPlaceResets},
-		{"silence is filled with keep-alive events", silenceIsFilledWithEvents},
-		{"configured routes listen to their channels", configuredRoutes},
-		{"errors look as viewers know them", errorsLookFamiliar},
-		{"methods and origins are answered by the book", methodsAndOrigins},
-	} {
-		t.Run(scene.name, func(t *testing.T) { scene.play(t, hub) })
-	}
+	scenes := streamScenes{hub}
+	t.Run("an event's id says where the viewer stands in every channel", scenes.idsAreComposite)
+	t.Run("a viewer that was away gets what it missed", scenes.resumeBringsWhatWasMissed)
+	t.Run("a viewer that lost its connection misses nothing", scenes.lostConnectionsResume)
+	t.Run("a long backlog comes whole and in order", scenes.backlogComesWhole)
+	t.Run("a lost publish is repaired", scenes.lostPublishIsRepaired)
+	t.Run("a place that the log does not know resets the viewer", scenes.unknownPlaceResets)
+	t.Run("silence is filled with keep-alive events", scenes.silenceIsFilledWithEvents)
+	t.Run("configured routes listen to their channels", scenes.configuredRoutes)
+	t.Run("errors look as viewers know them", scenes.errorsLookFamiliar)
+	t.Run("methods and origins are answered by the book", scenes.methodsAndOrigins)
 	hub.Stop(t)
 }
 
-func idsAreComposite(t *testing.T, hub *e2e.Hub) {
+// streamScenes are about streams of channels, at one hub.
+type streamScenes struct{ hub *e2e.Hub }
+
+func (sc streamScenes) idsAreComposite(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/?channel=left&channel=r%C3%A9%20%25,:&channel=left"))
 	if !strings.HasPrefix(stream.Raw(), ":"+strings.Repeat(" ", 2048)+"\n\nevent: stream-open\nid: ") {
 		t.Errorf("the stream begins with %.2200q", stream.Raw())
@@ -61,7 +59,8 @@ func idsAreComposite(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(stream.Events()).Check(t, hub)
 }
 
-func resumeBringsWhatWasMissed(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) resumeBringsWhatWasMissed(t *testing.T) {
+	hub := sc.hub
 	path := "/events/?channel=a1&channel=b1"
 	first := watch(t, hub.URL(path))
 	hub.Publish(t, "a1", "1")
@@ -106,7 +105,8 @@ func watchFrom(t *testing.T, url string) *e2e.EventSource {
 	return e2e.Watch(t, url, e2e.EventSourceOptions{})
 }
 
-func lostConnectionsResume(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) lostConnectionsResume(t *testing.T) {
+	hub := sc.hub
 	const count = 40
 	stream := watch(t, hub.URL("/events/?channel=cut&channel=cut2"))
 	for n := range count {
@@ -127,7 +127,8 @@ func lostConnectionsResume(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(stream.Events()).Check(t, hub)
 }
 
-func backlogComesWhole(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) backlogComesWhole(t *testing.T) {
+	hub := sc.hub
 	const count = 700
 	head := watch(t, hub.URL("/events/?channel=back&channel=log"))
 	start := head.Events()[0].ID
@@ -156,7 +157,8 @@ func backlogComesWhole(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(stream.Events()).Check(t, hub)
 }
 
-func lostPublishIsRepaired(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) lostPublishIsRepaired(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/?channel=gap&channel=other"))
 	s := e2e.Dial(t, hub.URL("/ws/events/?channel=gap"), nil)
 	ping(t, s)
@@ -212,7 +214,8 @@ func lostPublishIsRepaired(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func unknownPlaceResets(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) unknownPlaceResets(t *testing.T) {
+	hub := sc.hub
 	hub.Publish(t, "reset", "1")
 	hub.Publish(t, "kept", "1")
 	hub.Publish(t, "kept", "2")
@@ -229,7 +232,8 @@ func unknownPlaceResets(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func silenceIsFilledWithEvents(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) silenceIsFilledWithEvents(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/hush/"))
 	keepAlives := func() (list []e2e.Event) {
 		for _, e := range stream.Events() {
@@ -256,7 +260,8 @@ func silenceIsFilledWithEvents(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func configuredRoutes(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) configuredRoutes(t *testing.T) {
+	hub := sc.hub
 	foo, object := watch(t, hub.URL("/foo/events")), watch(t, hub.URL("/objects/7/events/?channel=ignored"))
 	hub.Publish(t, "ignored", "0")
 	hub.Publish(t, "object-8", "0")
@@ -273,7 +278,8 @@ func configuredRoutes(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(object.Events()).Check(t, hub)
 }
 
-func errorsLookFamiliar(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) errorsLookFamiliar(t *testing.T) {
+	hub := sc.hub
 	var eleven strings.Builder
 	for n := range 11 {
 		fmt.Fprintf(&eleven, "&channel=c%d", n)
@@ -309,7 +315,8 @@ func errorsLookFamiliar(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func methodsAndOrigins(t *testing.T, hub *e2e.Hub) {
+func (sc streamScenes) methodsAndOrigins(t *testing.T) {
+	hub := sc.hub
 	for _, path := range []string{"/events/a/", "/iot/stream/x/", "/foo/events/", "/iot/poll/x/"} {
 		head := e2e.Request(t, http.MethodHead, hub.URL(path), "", nil)
 		if head.Status != 200 || head.Body != "" {

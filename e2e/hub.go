@@ -38,8 +38,9 @@ type Hub struct {
 	dir       string // where the program runs
 	process   *process
 
-	// Addresses; control is empty where the proxy is not the hub's child.
-	public, backend, ops, control string
+	public, backend, ops string
+	// listens are the addresses at which the hub itself, or a child of it, listens.
+	listens []string
 }
 
 // DevOptions change how `griphub dev` runs. The zero value is dev without simulated devices.
@@ -67,14 +68,16 @@ func StartDev(t testing.TB, options DevOptions) *Hub {
 func NewDev(t testing.TB, options DevOptions) *Hub {
 	t.Helper()
 	dir := t.TempDir()
+	control := freeAddr(t)
 	h := &Hub{
 		Dir: filepath.Join(dir, "data"), dir: dir, env: options.Env,
-		public: freeAddr(t), backend: freeAddr(t), ops: freeAddr(t), control: freeAddr(t), MQTT: freeAddr(t),
+		public: freeAddr(t), backend: freeAddr(t), ops: freeAddr(t), MQTT: freeAddr(t),
 	}
+	h.listens = []string{h.public, h.backend, h.ops, control, h.MQTT}
 	h.Config = filepath.Join(h.Dir, "griphub.yaml")
 	h.args = []string{
 		"dev", "--data", h.Dir, "--fleet", strconv.Itoa(options.Fleet),
-		"--port", portOf(h.public), "--backend-port", portOf(h.backend), "--control-port", portOf(h.control),
+		"--port", portOf(h.public), "--backend-port", portOf(h.backend), "--control-port", portOf(control),
 		"--mqtt-port", portOf(h.MQTT), "--ops-port", portOf(h.ops),
 	}
 	if options.Config != "" {
@@ -180,15 +183,6 @@ func (h *Hub) Publish(t testing.TB, args ...string) string {
 	return strings.TrimSpace(result.Stdout)
 }
 
-// addresses are where the hub itself, or a child of it, listens.
-func (h *Hub) addresses() []string {
-	list := []string{h.backend, h.ops}
-	if h.Proxy == nil {
-		list = append(list, h.public, h.control, h.MQTT)
-	}
-	return list
-}
-
 // Stop ends the hub as a service manager does, with SIGTERM. It has to exit with 0 and leave no process and no port.
 func (h *Hub) Stop(t testing.TB) {
 	t.Helper()
@@ -257,7 +251,7 @@ func (h *Hub) assertGone(t testing.TB, parts []part) {
 				left = append(left, fmt.Sprintf("process %d (%s)", p.pid, p.name))
 			}
 		}
-		for _, address := range h.addresses() {
+		for _, address := range h.listens {
 			if !free(address) {
 				left = append(left, "port "+portOf(address))
 			}

@@ -15,12 +15,17 @@ import (
 // Not parallel: its figures are of a machine that does nothing else, as far as that is ours to say.
 func TestADayOfMessagesInAMinute(t *testing.T) {
 	hub := e2e.StartDev(t, e2e.DevOptions{})
-	t.Run("latency at 100 messages a second", func(t *testing.T) { latencyIsLow(t, hub) })
-	t.Run("10,000 messages of 100 devices arrive once and in order", func(t *testing.T) { everythingArrives(t, hub) })
+	scenes := loadScenes{hub}
+	t.Run("latency at 100 messages a second", scenes.latencyIsLow)
+	t.Run("10,000 messages of 100 devices arrive once and in order", scenes.everythingArrives)
 	hub.Stop(t)
 }
 
-func latencyIsLow(t *testing.T, hub *e2e.Hub) {
+// loadScenes are about how much and how fast, at one hub.
+type loadScenes struct{ hub *e2e.Hub }
+
+func (sc loadScenes) latencyIsLow(t *testing.T) {
+	hub := sc.hub
 	const count, interval = 500, 10 * time.Millisecond
 	stream := watch(t, hub.URL("/iot/stream/probe/"))
 	device := e2e.NewDevice(hub.MQTT, "probe")
@@ -55,7 +60,8 @@ func latencyIsLow(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(stream.Events()).Check(t, hub)
 }
 
-func everythingArrives(t *testing.T, hub *e2e.Hub) {
+func (sc loadScenes) everythingArrives(t *testing.T) {
+	hub := sc.hub
 	const devices, each, publishers = 100, 100, 4
 	stream := watch(t, hub.URL("/iot/stream/load/"))
 	start := time.Now()

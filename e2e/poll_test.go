@@ -14,19 +14,13 @@ import (
 func TestPollsContinueWhereTheyWere(t *testing.T) {
 	t.Parallel()
 	hub := e2e.StartDev(t, e2e.DevOptions{})
-	for _, scene := range []struct {
-		name string
-		play func(*testing.T, *e2e.Hub)
-	}{
-		{"a cursor continues", cursorContinues},
-		{"without a cursor the cookie does", cookieContinues},
-		{"a long poll is answered when something happens", longPollIsAnswered},
-		{"a long poll in which nothing happens is answered empty", longPollEndsEmpty},
-		{"a client that polls all the time sees everything once", pollingSeesEverythingOnce},
-		{"what cannot be read is refused", badPollsAreRefused},
-	} {
-		t.Run(scene.name, func(t *testing.T) { scene.play(t, hub) })
-	}
+	scenes := pollScenes{hub}
+	t.Run("a cursor continues", scenes.cursorContinues)
+	t.Run("without a cursor the cookie does", scenes.cookieContinues)
+	t.Run("a long poll is answered when something happens", scenes.longPollIsAnswered)
+	t.Run("a long poll in which nothing happens is answered empty", scenes.longPollEndsEmpty)
+	t.Run("a client that polls all the time sees everything once", scenes.pollingSeesEverythingOnce)
+	t.Run("what cannot be read is refused", scenes.badPollsAreRefused)
 	hub.Stop(t)
 }
 
@@ -72,7 +66,11 @@ func after(hub *e2e.Hub, path string, last e2e.PollAnswer, more string) string {
 	return hub.URL(path + "?cursor=" + url.QueryEscape(last.Cursor) + more)
 }
 
-func cursorContinues(t *testing.T, hub *e2e.Hub) {
+// pollScenes are about polling, at one hub.
+type pollScenes struct{ hub *e2e.Hub }
+
+func (sc pollScenes) cursorContinues(t *testing.T) {
+	hub := sc.hub
 	const ofType, one = "/iot/poll/lamp/", "/iot/poll/lamp/l1"
 	poll := func(url string) e2e.PollAnswer { return e2e.NewPoller(t).Poll(t, url) }
 	empty := poll(hub.URL(ofType))
@@ -91,7 +89,8 @@ func cursorContinues(t *testing.T, hub *e2e.Hub) {
 	expectNumbers(t, poll(after(hub, ofType, page, "&limit=2")), 3)
 }
 
-func cookieContinues(t *testing.T, hub *e2e.Hub) {
+func (sc pollScenes) cookieContinues(t *testing.T) {
+	hub := sc.hub
 	const path = "/iot/poll/fan/"
 	sayNumbers(t, hub, "fan/f1", 1)
 	a, b := e2e.NewPoller(t), e2e.NewPoller(t)
@@ -106,7 +105,8 @@ func cookieContinues(t *testing.T, hub *e2e.Hub) {
 	expectNumbers(t, a.Poll(t, hub.URL(path)), 4)
 }
 
-func longPollIsAnswered(t *testing.T, hub *e2e.Hub) {
+func (sc pollScenes) longPollIsAnswered(t *testing.T) {
+	hub := sc.hub
 	const path, wait = "/iot/poll/valve/", 25 * time.Second
 	p := e2e.NewPoller(t)
 	last := p.Poll(t, hub.URL(path))
@@ -132,7 +132,8 @@ func longPollIsAnswered(t *testing.T, hub *e2e.Hub) {
 	expectNumbers(t, answer, 99)
 }
 
-func longPollEndsEmpty(t *testing.T, hub *e2e.Hub) {
+func (sc pollScenes) longPollEndsEmpty(t *testing.T) {
+	hub := sc.hub
 	const path = "/iot/poll/silent/"
 	sayNumbers(t, hub, "silent/s", 1)
 	p := e2e.NewPoller(t)
@@ -149,7 +150,8 @@ func longPollEndsEmpty(t *testing.T, hub *e2e.Hub) {
 	expectNumbers(t, p.Poll(t, after(hub, path, answer, "&wait=5")), 2)
 }
 
-func pollingSeesEverythingOnce(t *testing.T, hub *e2e.Hub) {
+func (sc pollScenes) pollingSeesEverythingOnce(t *testing.T) {
+	hub := sc.hub
 	const path, count = "/iot/poll/stream/", 60
 	p := e2e.NewPoller(t)
 	last := p.Poll(t, hub.URL(path))
@@ -181,7 +183,8 @@ func pollingSeesEverythingOnce(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordMessages(seen).Check(t, hub)
 }
 
-func badPollsAreRefused(t *testing.T, hub *e2e.Hub) {
+func (sc pollScenes) badPollsAreRefused(t *testing.T) {
+	hub := sc.hub
 	for _, query := range []string{"?cursor=nonsense", "?limit=0", "?limit=1001", "?limit=x", "?wait=-1", "?wait=soon", "?wait=NaN", "?cursor=iot_lamp:x"} {
 		answer := e2e.Get(t, hub.URL("/iot/poll/lamp/"+query))
 		var problem struct {

@@ -13,29 +13,27 @@ import (
 func TestPublishReachesStreams(t *testing.T) {
 	t.Parallel()
 	hub := e2e.StartDev(t, e2e.DevOptions{})
-	for _, scene := range []struct {
-		name string
-		play func(*testing.T, *e2e.Hub)
-	}{
-		{"JSON as it is", publishJSON},
-		{"raw text line by line", publishRaw},
-		{"without a type", publishWithoutType},
-		{"from standard input", publishFromStdin},
-		{"many at once as JSON lines", publishJSONLines},
-		{"an id makes it once", publishOnce},
-		{"as a device", publishAsDevice},
-		{"to a user and to everybody", publishToUsers},
-		{"flags stand anywhere", publishFlagsAnywhere},
-		{"wrong use exits with 2 and stores nothing", publishWrongUse},
-		{"over HTTP", publishOverHTTP},
-		{"over HTTP all or nothing", publishOverHTTPIsAtomic},
-	} {
-		t.Run(scene.name, func(t *testing.T) { scene.play(t, hub) })
-	}
+	scenes := publishScenes{hub}
+	t.Run("JSON as it is", scenes.publishJSON)
+	t.Run("raw text line by line", scenes.publishRaw)
+	t.Run("without a type", scenes.publishWithoutType)
+	t.Run("from standard input", scenes.publishFromStdin)
+	t.Run("many at once as JSON lines", scenes.publishJSONLines)
+	t.Run("an id makes it once", scenes.publishOnce)
+	t.Run("as a device", scenes.publishAsDevice)
+	t.Run("to a user and to everybody", scenes.publishToUsers)
+	t.Run("flags stand anywhere", scenes.publishFlagsAnywhere)
+	t.Run("wrong use exits with 2 and stores nothing", scenes.publishWrongUse)
+	t.Run("over HTTP", scenes.publishOverHTTP)
+	t.Run("over HTTP all or nothing", scenes.publishOverHTTPIsAtomic)
 	hub.Stop(t)
 }
 
-func publishJSON(t *testing.T, hub *e2e.Hub) {
+// publishScenes are about the command and the API that publish, at one hub.
+type publishScenes struct{ hub *e2e.Hub }
+
+func (sc publishScenes) publishJSON(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/json/"))
 	for _, data := range []string{`{"text":"hello","n":[1,2.50,null]}`, `"50 % of %s and %I"`, `7`, `null`, `{"a":"line\nbreak","u":"ü\u2028😀"}`, "{\n  \"pretty\": true\n}"} {
 		id := hub.Publish(t, "json", data)
@@ -68,7 +66,8 @@ func publishJSON(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishRaw(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishRaw(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/html/"))
 	hub.Publish(t, "html", "--raw", "--event", "sse_stat", "<b>42 %</b>\n\n<i>%I %(x)s</i>\r\nend")
 	if e := stream.Expect(t, "sse_stat"); e.Data != "<b>42 %</b>\n\n<i>%I %(x)s</i>\nend" {
@@ -87,7 +86,8 @@ func publishRaw(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordStream(stream.Events()).Check(t, hub)
 }
 
-func publishWithoutType(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishWithoutType(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/htmx/"))
 	hub.Publish(t, "htmx", "--event", "", "--raw", "<p>new</p>")
 	e := stream.Expect(t, "message")
@@ -99,7 +99,8 @@ func publishWithoutType(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishFromStdin(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishFromStdin(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/stdin/"))
 	for _, args := range [][]string{{"stdin"}, {"stdin", "-"}, {"--raw", "stdin"}} {
 		c := e2e.Command{Args: append([]string{"publish", "--config", hub.Config}, args...), Stdin: "{\"a\":\n1}\n"}
@@ -112,7 +113,8 @@ func publishFromStdin(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishJSONLines(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishJSONLines(t *testing.T) {
+	hub := sc.hub
 	const count = 1500
 	stream := watch(t, hub.URL("/events/?channel=bulk&channel=bulk2"))
 	var lines strings.Builder
@@ -141,7 +143,8 @@ func publishJSONLines(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishOnce(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishOnce(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/once/"))
 	first := hub.Publish(t, "once", "--id", "order-7", `{"n":1}`)
 	if again := hub.Publish(t, "once", "--id", "order-7", `{"n":1}`); again != first {
@@ -157,7 +160,8 @@ func publishOnce(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishAsDevice(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishAsDevice(t *testing.T) {
+	hub := sc.hub
 	ofType, one := watch(t, hub.URL("/iot/stream/press/")), watch(t, hub.URL("/iot/stream/press/p 1/"))
 	s := e2e.Dial(t, hub.URL("/ws/iot/press/"), nil)
 	ping(t, s)
@@ -175,7 +179,8 @@ func publishAsDevice(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishToUsers(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishToUsers(t *testing.T) {
+	hub := sc.hub
 	stream := e2e.Watch(t, hub.URL("/realtime/sse/"), e2e.EventSourceOptions{})
 	sameJSON(t, "the opening", stream.Expect(t, "message").Data, `{"type":"connected"}`)
 	hub.Publish(t, "--user", "someone-else", "--event", "task", `{"n":0}`)
@@ -186,7 +191,8 @@ func publishToUsers(t *testing.T, hub *e2e.Hub) {
 	sameJSON(t, "the global event", stream.Expect(t, "message").Data, `{"n":2,"type":"news"}`)
 }
 
-func publishFlagsAnywhere(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishFlagsAnywhere(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/flags/"))
 	for _, args := range [][]string{
 		{"publish", "--config", hub.Config, "--event", "x", "flags", "1"},
@@ -200,7 +206,8 @@ func publishFlagsAnywhere(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishWrongUse(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishWrongUse(t *testing.T) {
+	hub := sc.hub
 	before := len(hub.Entries(t, "wrong"))
 	for _, args := range [][]string{
 		{}, {""}, {"@system", "1"}, {"wrong", "{"}, {"wrong", "not json"}, {"wrong", "1", "2"}, {"wrong", "--event", "stream-open", "1"},
@@ -246,7 +253,8 @@ func post(t *testing.T, url, body string, header http.Header) (e2e.Answer, publi
 	return answer, decoded
 }
 
-func publishOverHTTP(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishOverHTTP(t *testing.T) {
+	hub := sc.hub
 	stream := watch(t, hub.URL("/events/?channel=http&channel=http2"))
 	s := e2e.Dial(t, hub.URL("/ws/events/?channel=http"), nil)
 	ping(t, s)
@@ -286,7 +294,8 @@ func publishOverHTTP(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishOverHTTPIsAtomic(t *testing.T, hub *e2e.Hub) {
+func (sc publishScenes) publishOverHTTPIsAtomic(t *testing.T) {
+	hub := sc.hub
 	for body, at := range map[string]string{
 		`[{"channel":"atom","data":1},{"channel":"atom","event":"keep-alive"}]`: "[1].event",
 		`[{"channel":"atom","data":1},{"channel":"@system"}]`:                   "[1].channel",

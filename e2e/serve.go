@@ -34,6 +34,7 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 		Dir: filepath.Join(dir, "data"), dir: dir, Config: filepath.Join(dir, "griphub.yaml"), env: options.Env,
 		backend: freeAddr(t), ops: freeAddr(t),
 	}
+	h.listens = []string{h.backend, h.ops}
 	h.startProxy(t)
 	mqtt := `""`
 	if !options.NoBroker {

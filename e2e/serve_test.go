@@ -140,20 +140,14 @@ channels:
   - {match: hidden, read: nobody}
   - {match: "**", read: public}
 `})
-	for _, scene := range []struct {
-		name string
-		play func(*testing.T, *e2e.Hub)
-	}{
-		{"strangers see what is public", strangersSeeWhatIsPublic},
-		{"a token may come in three ways", tokensComeInThreeWays},
-		{"a token's channels are its own", tokensNameChannels},
-		{"bad tokens are refused", badTokensAreRefused},
-		{"a token ends", tokensEnd},
-		{"publishing needs a key or a token for it", publishingNeedsPermission},
-		{"users see what is theirs", usersSeeWhatIsTheirs},
-	} {
-		t.Run(scene.name, func(t *testing.T) { scene.play(t, hub) })
-	}
+	scenes := tokenScenes{hub}
+	t.Run("strangers see what is public", scenes.strangersSeeWhatIsPublic)
+	t.Run("a token may come in three ways", scenes.tokensComeInThreeWays)
+	t.Run("a token's channels are its own", scenes.tokensNameChannels)
+	t.Run("bad tokens are refused", scenes.badTokensAreRefused)
+	t.Run("a token ends", scenes.tokensEnd)
+	t.Run("publishing needs a key or a token for it", scenes.publishingNeedsPermission)
+	t.Run("users see what is theirs", scenes.usersSeeWhatIsTheirs)
 	hub.Stop(t)
 }
 
@@ -164,7 +158,11 @@ func token(t *testing.T, hub *e2e.Hub, args ...string) string {
 
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-func strangersSeeWhatIsPublic(t *testing.T, hub *e2e.Hub) {
+// tokenScenes are about who may do what, at one hub.
+type tokenScenes struct{ hub *e2e.Hub }
+
+func (sc tokenScenes) strangersSeeWhatIsPublic(t *testing.T) {
+	hub := sc.hub
 	watch(t, hub.URL("/events/?channel=news"))
 	for _, path := range []string{"/iot/stream/pump/", "/iot/poll/pump/", "/api/devices/pump/p", "/api/channels/iot_pump/events"} {
 		answer := e2e.Get(t, hub.URL(path))
@@ -187,7 +185,8 @@ func strangersSeeWhatIsPublic(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func tokensComeInThreeWays(t *testing.T, hub *e2e.Hub) {
+func (sc tokenScenes) tokensComeInThreeWays(t *testing.T) {
+	hub := sc.hub
 	text := token(t, hub, "--user", "7")
 	for name, options := range map[string]struct {
 		query  string
@@ -210,7 +209,8 @@ func tokensComeInThreeWays(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func tokensNameChannels(t *testing.T, hub *e2e.Hub) {
+func (sc tokenScenes) tokensNameChannels(t *testing.T) {
+	hub := sc.hub
 	header := bearer(token(t, hub, "--user", "7", "--channel", "team-a"))
 	stream := watchWith(t, hub.URL("/events/?channel=team-a"), e2e.EventSourceOptions{Header: header})
 	hub.Publish(t, "team-a", "1")
@@ -230,7 +230,8 @@ func tokensNameChannels(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func badTokensAreRefused(t *testing.T, hub *e2e.Hub) {
+func (sc tokenScenes) badTokensAreRefused(t *testing.T) {
+	hub := sc.hub
 	good := token(t, hub, "--user", "7")
 	parts := strings.Split(good, ".")
 	expired := token(t, hub, "--user", "7", "--ttl", "1ms")
@@ -251,7 +252,8 @@ func badTokensAreRefused(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func tokensEnd(t *testing.T, hub *e2e.Hub) {
+func (sc tokenScenes) tokensEnd(t *testing.T) {
+	hub := sc.hub
 	header := bearer(token(t, hub, "--user", "7", "--ttl", "3s"))
 	stream := watchWith(t, hub.URL("/iot/stream/pump/"), e2e.EventSourceOptions{Header: header})
 	// 401 is for who comes with the old token; 400 for who has been told by a stream-error before.
@@ -266,7 +268,8 @@ func tokensEnd(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func publishingNeedsPermission(t *testing.T, hub *e2e.Hub) {
+func (sc tokenScenes) publishingNeedsPermission(t *testing.T) {
+	hub := sc.hub
 	reader := token(t, hub, "--user", "7")
 	writer := token(t, hub, "--user", "7", "--publish", "team-*")
 	for _, c := range []struct {
@@ -284,7 +287,8 @@ func publishingNeedsPermission(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func usersSeeWhatIsTheirs(t *testing.T, hub *e2e.Hub) {
+func (sc tokenScenes) usersSeeWhatIsTheirs(t *testing.T) {
+	hub := sc.hub
 	streams := make(map[string]*e2e.EventSource)
 	for _, user := range []string{"ann", "bob", "anonymous"} {
 		options := e2e.EventSourceOptions{}

@@ -22,20 +22,14 @@ type message struct {
 func TestSocketsShowWhatStreamsShow(t *testing.T) {
 	t.Parallel()
 	hub := e2e.StartDev(t, e2e.DevOptions{})
-	for _, scene := range []struct {
-		name string
-		play func(*testing.T, *e2e.Hub)
-	}{
-		{"a message shows on the sockets of its type and its device", socketsShowMessages},
-		{"a ping is answered", pingIsAnswered},
-		{"a ping with a cursor brings what was missed first", pingBringsWhatWasMissed},
-		{"a socket may begin where another ended", socketBeginsAtCursor},
-		{"garbage does not end a connection", garbageIsSurvived},
-		{"a close is answered with its code", closeIsAnswered},
-		{"channels of events have sockets too", channelsHaveSockets},
-	} {
-		t.Run(scene.name, func(t *testing.T) { scene.play(t, hub) })
-	}
+	scenes := socketScenes{hub}
+	t.Run("a message shows on the sockets of its type and its device", scenes.socketsShowMessages)
+	t.Run("a ping is answered", scenes.pingIsAnswered)
+	t.Run("a ping with a cursor brings what was missed first", scenes.pingBringsWhatWasMissed)
+	t.Run("a socket may begin where another ended", scenes.socketBeginsAtCursor)
+	t.Run("garbage does not end a connection", scenes.garbageIsSurvived)
+	t.Run("a close is answered with its code", scenes.closeIsAnswered)
+	t.Run("channels of events have sockets too", scenes.channelsHaveSockets)
 	hub.Stop(t)
 }
 
@@ -57,7 +51,11 @@ func ping(t *testing.T, s *e2e.Socket) {
 	}
 }
 
-func socketsShowMessages(t *testing.T, hub *e2e.Hub) {
+// socketScenes are about WebSockets, at one hub.
+type socketScenes struct{ hub *e2e.Hub }
+
+func (sc socketScenes) socketsShowMessages(t *testing.T) {
+	hub := sc.hub
 	ofType, one := e2e.Dial(t, hub.URL("/ws/iot/boiler/"), nil), e2e.Dial(t, hub.URL("/ws/iot/boiler/b1/"), nil)
 	other := e2e.Dial(t, hub.URL("/ws/iot/boiler/b2"), nil)
 	for _, s := range []*e2e.Socket{ofType, one, other} {
@@ -89,7 +87,8 @@ func socketsShowMessages(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func pingIsAnswered(t *testing.T, hub *e2e.Hub) {
+func (sc socketScenes) pingIsAnswered(t *testing.T) {
+	hub := sc.hub
 	s := e2e.Dial(t, hub.URL("/ws/iot/boiler/"), nil)
 	for range 3 {
 		ping(t, s)
@@ -111,7 +110,8 @@ type pong struct {
 	More          bool
 }
 
-func pingBringsWhatWasMissed(t *testing.T, hub *e2e.Hub) {
+func (sc socketScenes) pingBringsWhatWasMissed(t *testing.T) {
+	hub := sc.hub
 	s := e2e.Dial(t, hub.URL("/ws/iot/tank/"), nil)
 	s.Send(t, `{"action":"ping","cursor":""}`)
 	var start, end pong
@@ -146,7 +146,8 @@ func pingBringsWhatWasMissed(t *testing.T, hub *e2e.Hub) {
 	ping(t, s)
 }
 
-func socketBeginsAtCursor(t *testing.T, hub *e2e.Hub) {
+func (sc socketScenes) socketBeginsAtCursor(t *testing.T) {
+	hub := sc.hub
 	first := e2e.Dial(t, hub.URL("/ws/iot/silo/"), nil)
 	ping(t, first)
 	say(t, hub, "silo/s", `{"n":1}`)
@@ -167,7 +168,8 @@ func socketBeginsAtCursor(t *testing.T, hub *e2e.Hub) {
 	e2e.RecordMessages(append(texts(first), texts(second)...)).Check(t, hub)
 }
 
-func garbageIsSurvived(t *testing.T, hub *e2e.Hub) {
+func (sc socketScenes) garbageIsSurvived(t *testing.T) {
+	hub := sc.hub
 	s := e2e.Dial(t, hub.URL("/ws/iot/boiler/"), nil)
 	for _, text := range []string{"", "{", "null", "[]", `"ping"`, `{"action":7}`, `{"action":"dance"}`, `{"action":"ping","cursor":7}`,
 		"c:{\"type\":\"subscribe\",\"channel\":\"events-other\"}", "m:text", strings.Repeat("[", 10_000), strings.Repeat("x", 100_000)} {
@@ -197,7 +199,8 @@ func garbageIsSurvived(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func closeIsAnswered(t *testing.T, hub *e2e.Hub) {
+func (sc socketScenes) closeIsAnswered(t *testing.T) {
+	hub := sc.hub
 	for _, code := range []int{1000, 1001, 4001} {
 		s := e2e.Dial(t, hub.URL("/ws/iot/boiler/"), nil)
 		ping(t, s)
@@ -207,7 +210,8 @@ func closeIsAnswered(t *testing.T, hub *e2e.Hub) {
 	}
 }
 
-func channelsHaveSockets(t *testing.T, hub *e2e.Hub) {
+func (sc socketScenes) channelsHaveSockets(t *testing.T) {
+	hub := sc.hub
 	s := e2e.Dial(t, hub.URL("/ws/events/?channel=lobby&channel=caf%C3%A9%20%25"), nil)
 	ping(t, s)
 	for _, channel := range []string{"lobby", "café %", "lobby"} {
