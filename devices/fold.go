@@ -2,6 +2,7 @@ package devices
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/griphub/griphub/channels"
 )
@@ -142,9 +143,14 @@ func refusal(r *report) channels.Refusal {
 		reason += fmt.Sprintf("; its first %d are kept", maxRefusedBytes)
 	}
 	return channels.Refusal{
-		Source:  r.message.Topic,
+		Source:  plain(r.message.Topic),
 		Reason:  reason,
 		Payload: append([]byte(nil), payload...),
 		Time:    r.message.Received,
 	}
+}
+
+// plain makes text of a topic that is none, so that no database refuses the refusal.
+func plain(topic string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(topic, "\uFFFD"), "\x00", "\uFFFD")
 }

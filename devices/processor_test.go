@@ -104,7 +104,8 @@ func TestMessagesThatCannotBeEventsAreRefused(t *testing.T) {
 		"status empty":       {status("w", ``), "the payload is empty"},
 		"battery beyond":     {status("w", `{"battery_level":101}`), "battery_level: 101 is not a number from 0 to 100"},
 		"battery text":       {status("w", `{"battery_level":"50"}`), `battery_level: "50" is not a number from 0 to 100`},
-		"firmware no text":   {status("w", `{"firmware_version":1.2}`), "firmware_version: not text of at most 255 bytes"},
+		"firmware no text":   {status("w", `{"firmware_version":1.2}`), "firmware_version: not text of at most 255 bytes without control characters"},
+		"firmware odd":       {status("w", `{"firmware_version":"1\u0000"}`), "firmware_version: not text of at most 255 bytes without control characters"},
 		"state":              {state, `device code "c-1" is not registered`},
 		"no kind":            {devices.Message{Topic: "x"}, "messages of Kind(0) are not known"},
 		"type empty":         {named("", "a"), "device type: empty"},
@@ -125,13 +126,23 @@ func TestMessagesThatCannotBeEventsAreRefused(t *testing.T) {
 			if h.batches != 1 || len(h.events) != 2 {
 				t.Errorf("%d events in %d batches: poison must hold up nothing", len(h.events), h.batches)
 			}
-			if len(h.refused) == 1 && (h.refused[0].Source != c.message.Topic || !strings.HasPrefix(string(c.message.Payload), string(h.refused[0].Payload))) {
+			if len(h.refused) == 1 && (h.refused[0].Source == "" || !strings.HasPrefix(string(c.message.Payload), string(h.refused[0].Payload))) {
 				t.Errorf("refusal %+v", h.refused[0])
 			}
 			if got := p.Stats(); got != (devices.Stats{Events: 2, Refused: 1}) {
 				t.Errorf("stats %+v", got)
 			}
 		})
+	}
+}
+
+func TestARefusalIsTextWhateverTheTopic(t *testing.T) {
+	h := newHub()
+	m := data("w", "")
+	m.Topic = "a\x00/\xff"
+	process(t, devices.NewProcessor(h, h, devices.Options{}), m)
+	if got := h.refused[0].Source; got != "a\uFFFD/\uFFFD" {
+		t.Errorf("source %q", got)
 	}
 }
 

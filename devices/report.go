@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/griphub/griphub/channels"
 )
@@ -268,8 +269,8 @@ func (r *report) readStatusField(f field) (err error) {
 		r.battery = &level
 	case "firmware_version":
 		text, ok := unquote(f.value)
-		if !ok || len(text) > maxFirmwareBytes {
-			return fmt.Errorf("firmware_version: not text of at most %d bytes", maxFirmwareBytes)
+		if !ok || len(text) > maxFirmwareBytes || strings.IndexFunc(text, unicode.IsControl) >= 0 {
+			return fmt.Errorf("firmware_version: not text of at most %d bytes without control characters", maxFirmwareBytes)
 		}
 		r.firmware = text
 	}

@@ -122,9 +122,11 @@ func (in *intake) put(d delivery, gone <-chan struct{}) {
 	defer in.holding.Add(-1)
 	select {
 	case in.queue <- d:
+		return
 	case <-gone:
 	case <-in.stopping:
 	}
+	in.took(&d)
 }
 
 // run commits what is put until ctx ends, and then what the queue still has. Where ctx ends with a cause of its own
@@ -190,6 +192,7 @@ func (in *intake) collect(first delivery) []delivery {
 	return batch
 }
 
+// took frees the place of a delivery that has left the queue, or never got there.
 func (in *intake) took(d *delivery) {
 	if d.lossy {
 		<-in.lossy
