@@ -150,8 +150,9 @@ func (s *sender) run(ctx, draining context.Context) {
 		if !queued && ctx.Err() != nil {
 			return
 		}
-		// The first request tells whether the proxy is there.
-		if asked && !queued && !lost && !s.idle(ctx) {
+		// The first request tells whether the proxy is there, and those after a failure whether it is back: who waits
+		// to be ready should not wait for somebody to publish.
+		if asked && s.failures == 0 && !queued && !lost && !s.idle(ctx) {
 			continue
 		}
 		pause := s.exchange(draining)
