@@ -1,0 +1,49 @@
+// Package chaos breaks everything that griphub stands on, at random and again and again, while devices and programs publish
+// and viewers watch, and holds at the end what every viewer was shown against the log, and the log against what was
+// acknowledged.
+//
+//	make chaos                                             200 faults with each set-up, about a quarter of an hour
+//	go test ./chaos -v -chaos.db postgres -chaos.faults 30 -chaos.seed 7
+//
+// A seed decides which faults come when and how long they last, and what is published. It does not decide how the
+// machine's processes take turns, so a run with the same seed repeats the faults and not every consequence.
+//
+// # What runs
+//
+// There are three set-ups. All programs are the real ones, in the versions that are installed.
+//
+//	sqlite    one griphub serve on SQLite, one Pushpin, one Mosquitto
+//	dev       griphub dev, whose own broker acknowledges after the commit
+//	postgres  two griphub serve on one PostgreSQL, two Pushpins behind a balancer, one Mosquitto
+//
+// Whatever ends is started again, as a service manager does.
+//
+// # What is promised
+//
+//   - What was acknowledged to a device (PUBACK) or a program (HTTP 200) stands in the log once, in each of its channels, in
+//     its sender's order.
+//   - Each viewer was shown, from its opening on, the log's events in the log's order, each once. Event streams are
+//     taken as they come, over any number of connections: the viewer sorts nothing and drops nothing. Polls too. A WebSocket
+//     viewer drops what it has had, and pings where the message before is missing, as docs/streams.md tells it to.
+//   - Where the log was trimmed over a viewer's head, the viewer was told by a reset, and is owed nothing more.
+//
+// A message without an id of its own that its device sent again is two messages: nobody can tell. Such a message is
+// stored at least once and at most as often as the device has sent it: whatever is repeated behind the broker is told apart.
+//
+// # Where the broker is killed
+//
+// Mosquitto 2.0 acknowledges when it has a message in memory, and writes its memory to the disk now and then
+// (autosave_interval, 30 minutes by default), on SIGUSR1 and at its end. A kill -9 therefore takes acknowledged messages
+// with it that griphub had not taken yet. That is no loss that anything behind the broker could prevent. These tests set
+// autosave_on_changes, which writes after each pass of Mosquitto's event loop and leaves some 10 ms.
+//
+// Half of the devices are careful: after a lost connection they send again what was acknowledged in the last 2 seconds before
+// that. Their messages have ids, so that it does no harm, and of theirs nothing may be lost at all. The others believe each PUBACK.
+// What they miss in the log is charged to the broker only if it was acknowledged less than a second before the broker was
+// killed, and is shown in a line of its own. The broker of griphub dev acknowledges after the commit: there, nothing is excused.
+//
+// # What is left out
+//
+// Clock steps: programs in Go read the clock from the kernel without the C library, so that nothing but the whole
+// machine's clock would do. A full disk needs root, for a small file system of its own; without, the report says so.
+package chaos

@@ -1,0 +1,204 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	// restartPause is what the service manager waits before it starts a program again.
+	restartPause = 200 * time.Millisecond
+	// stopPatience is how long a program may take to end after SIGTERM.
+	stopPatience = 60 * time.Second
+)
+
+// A service is a program that is started again whenever it ends, as a service manager does, unless it is held down.
+type service struct {
+	name    string
+	log     string
+	command func() *exec.Cmd
+
+	mu       sync.Mutex
+	process  *os.Process // nil while it does not run
+	held     bool
+	asked    os.Signal // how it was told to end, nil if it was not
+	changed  chan struct{}
+	starts   int
+	byItself []string // how it ended without being told to
+	problems []string
+	ended    chan struct{} // closed when it is not started any more
+}
+
+// startService starts the program, and keeps it running until the end of the test.
+func startService(t *testing.T, name string, command func() *exec.Cmd) *service {
+	t.Helper()
+	s := prepareService(t, name, syscall.SIGTERM, command)
+	s.up()
+	return s
+}
+
+// prepareService is startService for what is held down at first, and ended by the signal.
+func prepareService(t *testing.T, name string, end os.Signal, command func() *exec.Cmd) *service {
+	t.Helper()
+	s := &service{
+		name: name, command: command, log: filepath.Join(t.TempDir(), "log"), held: true,
+		changed: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go s.run(ctx)
+	t.Cleanup(func() {
+		s.down(end)
+		cancel()
+		select {
+		case <-s.ended:
+		case <-time.After(stopPatience):
+			t.Errorf("%s has not stopped within %v", name, stopPatience)
+			s.down(syscall.SIGKILL)
+			<-s.ended
+		}
+		s.inspect(t)
+	})
+	return s
+}
+
+// inspect looks for what only the log tells.
+func (s *service) inspect(t *testing.T) {
+	t.Helper()
+	text, _ := os.ReadFile(s.log)
+	log := string(text)
+	for _, sign := range []string{"WARNING: DATA RACE", "panic:", "handler panicked"} {
+		if at := strings.Index(log, sign); at >= 0 {
+			t.Errorf("%s: %s\n%s", s.name, sign, log[at:min(len(log), at+6000)])
+		}
+	}
+	for _, problem := range s.problems {
+		t.Error(problem)
+	}
+	if t.Failed() {
+		const most = 12_000
+		t.Logf("the end of the log of %s (started %d times):\n%s", s.name, s.starts, log[max(0, len(log)-most):])
+	}
+}
+
+// run is the service manager. The system kills a program when the thread that started it ends, so it has one of its own.
+func (s *service) run(ctx context.Context) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(s.ended)
+	for s.awaitRelease(ctx) {
+		s.once()
+		select {
+		case <-ctx.Done():
+		case <-time.After(restartPause):
+		}
+	}
+}
+
+// awaitRelease waits while the service is held down, and tells whether it is to be started.
+func (s *service) awaitRelease(ctx context.Context) bool {
+	for {
+		s.mu.Lock()
+		held := s.held
+		s.mu.Unlock()
+		if !held && ctx.Err() == nil {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.changed:
+		}
+	}
+}
+
+// once runs the program to its end.
+func (s *service) once() {
+	out, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	defer out.Close()
+	cmd := s.command()
+	cmd.Stdout, cmd.Stderr = out, out
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
+	s.mu.Lock()
+	if s.held {
+		s.mu.Unlock()
+		return
+	}
+	if err := cmd.Start(); err != nil {
+		s.problems = append(s.problems, fmt.Sprintf("start %s: %v", s.name, err))
+		s.mu.Unlock()
+		return
+	}
+	s.process, s.asked = cmd.Process, nil
+	s.starts++
+	s.mu.Unlock()
+	_ = cmd.Wait() // how it ended is in ProcessState
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process = nil
+	switch {
+	case s.asked == nil:
+		s.byItself = append(s.byItself, fmt.Sprintf("%s ended by itself: %v", s.name, cmd.ProcessState))
+	case s.asked == syscall.SIGTERM && cmd.ProcessState.ExitCode() != 0:
+		s.problems = append(s.problems, fmt.Sprintf("%s ended with %v after SIGTERM", s.name, cmd.ProcessState))
+	}
+}
+
+// down ends the program and keeps it from being started again until up. It does not wait for the end.
+func (s *service) down(signal os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = true
+	if s.process != nil {
+		s.asked = signal
+		_ = s.process.Signal(syscall.SIGCONT) // a program that is stopped does not hear SIGTERM
+		_ = s.process.Signal(signal)
+	}
+}
+
+// up lets the program be started again.
+func (s *service) up() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = false
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// pause stops the program in its tracks, and resume lets it go on.
+func (s *service) pause()  { s.signal(syscall.SIGSTOP) }
+func (s *service) resume() { s.signal(syscall.SIGCONT) }
+
+func (s *service) signal(signal os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil {
+		_ = s.process.Signal(signal)
+	}
+}
+
+// pid is the program's process id, 0 while it does not run.
+func (s *service) pid() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		return 0
+	}
+	return s.process.Pid
+}

@@ -1,0 +1,181 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// forgettable is how long before a broker was killed a message may have been acknowledged that it has forgotten.
+const forgettable = time.Second
+
+// readLog reads all that the log has of a channel, through the API of a hub.
+func readLog(ctx context.Context, backend, channel string) ([]sighting, error) {
+	var log []sighting
+	after := "0"
+	if channel == trimmedChannel {
+		after = "" // the newest ones; what was before them is gone
+	}
+	for {
+		page, err := readPage(ctx, fmt.Sprintf("%s/api/channels/%s/events?limit=1000&after=%s", backend, channel, after))
+		if err != nil {
+			return nil, fmt.Errorf("read the log of %s: %w", channel, err)
+		}
+		for _, event := range page.Events {
+			var f frame
+			if err := json.Unmarshal(event, &f); err != nil && f.ID == "" {
+				return nil, fmt.Errorf("read the log of %s: %w in %.200q", channel, err, event)
+			}
+			_, seq, err := parsePlace(f.ID)
+			if err != nil {
+				return nil, fmt.Errorf("read the log of %s: %w", channel, err)
+			}
+			log = append(log, sighting{seq, keyOf(string(event))})
+		}
+		if len(page.Events) == 0 || channel == trimmedChannel {
+			return log, nil
+		}
+		after = page.Cursor
+	}
+}
+
+type page struct {
+	Events []json.RawMessage
+	Cursor string
+}
+
+func readPage(ctx context.Context, url string) (p page, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return p, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return p, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %d: %.300s", resp.StatusCode, body)
+	}
+	if err != nil {
+		return p, err
+	}
+	return p, json.Unmarshal(body, &p)
+}
+
+// judgeLog holds the log against what was acknowledged.
+func (r *report) judgeLog(book *book, logs map[string][]sighting, brokerKills []time.Time) {
+	book.mu.Lock()
+	defer book.mu.Unlock()
+	r.problems = append(r.problems, book.problems...)
+	stored := make(map[string]map[string]int) // channel, key: how often
+	for _, channel := range slices.Sorted(maps.Keys(logs)) {
+		log := logs[channel]
+		r.stored += len(log)
+		stored[channel] = r.judgeChannel(book, channel, log)
+	}
+	for _, key := range slices.Sorted(maps.Keys(book.messages)) {
+		r.judgeMessage(book.messages[key], stored, brokerKills)
+	}
+}
+
+// judgeChannel looks at one channel's numbers and order, and returns how often it has each key.
+func (r *report) judgeChannel(book *book, channel string, log []sighting) map[string]int {
+	count := make(map[string]int)
+	newest := make(map[string]int)
+	for i, e := range log {
+		if i > 0 && e.seq != log[i-1].seq+1 {
+			r.problemf("the log of %s goes on at %d after %d", channel, e.seq, log[i-1].seq)
+		}
+		m := book.messages[e.key]
+		if m == nil || !slices.Contains(m.channels, channel) {
+			r.madeUp++
+			r.problemf("the log has %s:%d with the key %q, which nobody has sent there", channel, e.seq, e.key)
+			continue
+		}
+		count[e.key]++
+		if m.number < newest[m.source] {
+			r.late++
+			r.problemf("the log of %s has %s at %d, after number %d of the same sender", channel, e.key, e.seq, newest[m.source])
+		}
+		newest[m.source] = max(newest[m.source], m.number)
+	}
+	return count
+}
+
+// judgeMessage holds one message against the log.
+func (r *report) judgeMessage(m *message, stored map[string]map[string]int, brokerKills []time.Time) {
+	acknowledged := !m.acknowledged.IsZero()
+	if acknowledged {
+		r.acknowledged++
+	} else {
+		r.unanswered++
+	}
+	most := 1
+	if !m.named {
+		most = m.attempts
+	}
+	lost, twice, forgotten := false, false, false
+	for _, channel := range m.channels {
+		n := stored[channel][m.key]
+		switch {
+		case n > most:
+			twice = true
+			r.problemf("%s, sent %d times, is %d times in %s", m.key, m.attempts, n, channel)
+		case n > 0 || !acknowledged || channel == trimmedChannel:
+		case m.trusting && slices.ContainsFunc(brokerKills, func(kill time.Time) bool {
+			return m.acknowledged.Before(kill.Add(packetPatience)) && kill.Sub(m.acknowledged) < forgettable
+		}):
+			forgotten = true
+		default:
+			lost = true
+			r.problemf("%s was acknowledged at %s and is not in %s", m.key, m.acknowledged.Format("15:04:05.000"), channel)
+		}
+	}
+	switch {
+	case lost:
+		r.lost++
+	case forgotten:
+		r.forgotten++
+	}
+	if twice {
+		r.twice++
+	}
+}
+
+// judgeView holds what a viewer was shown against the log.
+func (r *report) judgeView(v viewer, logs map[string][]sighting) {
+	kind, path := v.what()
+	result := v.result()
+	for _, channel := range v.watches() {
+		log := logs[channel]
+		if len(log) == 0 {
+			continue
+		}
+		shown := result.shown[channel]
+		first := log[0].seq
+		for _, e := range shown {
+			switch at := e.seq - first; {
+			case at < 0: // trimmed
+			case at >= int64(len(log)) || log[at].key != e.key:
+				result.problem("%s:%d was shown as %s, which the log does not have there", channel, e.seq, e.key)
+			}
+		}
+		if at, ok := result.at[channel], true; ok && !v.left() && at != log[len(log)-1].seq {
+			result.lost += int(log[len(log)-1].seq - at)
+			result.problem("%s: stands at %d at the end, and the log at %d", channel, at, log[len(log)-1].seq)
+		}
+	}
+	r.view(kind, v.connections(), result)
+	for _, problem := range result.problems {
+		r.problemf("%s %s: %s", kind, path, problem)
+	}
+}
