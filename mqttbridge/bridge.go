@@ -145,8 +145,10 @@ func (b *Bridge) serve(ctx context.Context, drained <-chan struct{}) error {
 	err = c.wait(ctx)
 	b.intake.health.setBroker(false, err)
 	if err == nil {
-		// Acknowledgements of what is committed last go out before the goodbye.
+		// Acknowledgements of what is committed last go out before the goodbye. A connection that is closed while
+		// something is still to be read takes with it what the broker has not read yet (RFC 1122, section 4.2.2.13).
 		<-drained
+		c.pinger.settle(c.gone, settleWithin)
 	}
 	return err
 }

@@ -19,6 +19,8 @@ const (
 	keepAliveSeconds = 20
 	// connectWithin bounds the way to the CONNACK, and the answer to SUBSCRIBE.
 	connectWithin = 10 * time.Second
+	// settleWithin bounds the wait for the broker to read the last acknowledgements.
+	settleWithin = 2 * time.Second
 	// writeWithin bounds the write of acknowledgements to a broker that does not read.
 	writeWithin = 10 * time.Second
 	// sessionSeconds is how long the broker keeps the session, and what arrives for it, while nobody is connected: a week.

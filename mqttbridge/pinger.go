@@ -22,10 +22,12 @@ type pinger struct {
 	sent, answered uint64
 	// since is when the broker last answered, or began to owe an answer.
 	since time.Time
+	// answer has a value after an answer that nobody has waited for.
+	answer chan struct{}
 }
 
 func newPinger(wire *wire, held func() bool) *pinger {
-	return &pinger{wire: wire, held: held}
+	return &pinger{wire: wire, held: held, answer: make(chan struct{}, 1)}
 }
 
 // send writes b and a PINGREQ in one piece, and returns the number of the PINGREQ.
@@ -51,6 +53,27 @@ func (p *pinger) answeredTo(fence uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.answered >= fence
+}
+
+// settle waits until all is answered, or gone is closed, or the time is over.
+func (p *pinger) settle(gone <-chan struct{}, within time.Duration) {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	for {
+		p.mu.Lock()
+		sent := p.sent
+		p.mu.Unlock()
+		if p.answeredTo(sent) {
+			return
+		}
+		select {
+		case <-p.answer:
+		case <-gone:
+			return
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 // Run pings twice in each keep-alive time, and gives up on a broker that owes an answer for longer than one.
@@ -92,6 +115,10 @@ func (p *pinger) PingResp() {
 	defer p.mu.Unlock()
 	p.answered++
 	p.since = time.Now()
+	select {
+	case p.answer <- struct{}{}:
+	default:
+	}
 }
 
 // PacketSent is of no interest: pings are sent either way.

@@ -83,6 +83,13 @@ func TestAnAnswerConfirmsWhatWasSentBeforeItsPing(t *testing.T) {
 	if !p.answeredTo(first) || p.answeredTo(second) {
 		t.Errorf("after one answer: %v, %v", p.answeredTo(first), p.answeredTo(second))
 	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.settle(nil, time.Hour)
+	}()
+	p.PingResp()
+	<-done
 	near.Close()
 	if _, err := p.send(nil); err == nil {
 		t.Error("a lost connection takes a ping")
