@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
+	mqtt "github.com/mochi-mqtt/server/v2"
 )
 
 // Why a broker does not let a Probe in. Test with errors.Is; any other error of connecting is the network's or TLS's.
@@ -69,6 +71,11 @@ type Grants struct {
 	Retained, Wildcards bool
 	// Filters has an entry for each topic filter of the rules.
 	Filters []FilterGrant
+}
+
+// Development tells whether this looks like a Broker: it takes messages by itself, and grants subscribers QoS 0 only.
+func (g Grants) Development() bool {
+	return g.Version == mqtt.Version && !slices.ContainsFunc(g.Filters, func(f FilterGrant) bool { return f.QoS > 0 || f.Err != nil })
 }
 
 // FilterGrant is the broker's answer to a subscription.

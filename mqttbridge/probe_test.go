@@ -40,7 +40,7 @@ func TestProbeSeesWhatABrokerGrants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(grants.Version, "mosquitto version ") {
+	if !strings.HasPrefix(grants.Version, "mosquitto version ") || grants.Development() {
 		t.Errorf("version is %q", grants.Version)
 	}
 	if grants.SessionExpiry != mqttbridge.WantedSessionExpiry || !grants.Retained || !grants.Wildcards || grants.ReceiveMaximum == 0 {
@@ -53,6 +53,20 @@ func TestProbeSeesWhatABrokerGrants(t *testing.T) {
 		if f.Err != nil || f.QoS != 1 {
 			t.Errorf("%s: QoS %d, %v", f.Filter, f.QoS, f.Err)
 		}
+	}
+}
+
+func TestProbeKnowsTheBrokerOfDevelopment(t *testing.T) {
+	t.Parallel()
+	r := newRecorder()
+	b, _ := broker(t, "127.0.0.1:0", r, r)
+	p, ctx := probe(t, mqttbridge.Config{URL: "mqtt://" + b.Addr()})
+	grants, err := p.Grants(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !grants.Development() {
+		t.Errorf("grants are %+v", grants)
 	}
 }
 
