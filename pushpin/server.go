@@ -97,7 +97,7 @@ func (s *Server) run(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("data directory: %w: choose another with --data", err)
 	}
-	defer lock.unlock()
+	defer func() { _ = lock.unlock() }() // the end of the process does the same
 	if err := s.checkPorts(ctx); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (u unit) keep(ctx context.Context, dir string, files uint64, log *slog.Logg
 		lived, err := u.run(ctx, dir, files, log)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // how children end that were told to is no failure
 		case first && lived < settled && !killed(err):
 			return err
 		case lived > lastRestart:

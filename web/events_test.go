@@ -77,7 +77,7 @@ func TestWhatARequestListensTo(t *testing.T) {
 }
 
 // streamError is the one event of a refused stream.
-func streamError(t *testing.T, w *httptest.ResponseRecorder, data string) {
+func streamError(t testing.TB, w *httptest.ResponseRecorder, data string) {
 	t.Helper()
 	if want := "event: stream-error\nid: error\ndata: " + data + "\n\n"; w.Code != http.StatusOK || w.Body.String() != want {
 		t.Errorf("%d, %q, want %q", w.Code, w.Body, want)

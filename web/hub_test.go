@@ -87,7 +87,7 @@ func (visitors) Authenticate(r *http.Request) (channels.Principal, error) {
 
 // A hub is a server on a real store, without a proxy.
 type hub struct {
-	*testing.T
+	testing.TB
 	server    *web.Server
 	store     store.Store
 	publisher *channels.Publisher
@@ -121,9 +121,9 @@ var standardRules = channels.Rules{
 }
 
 // openHub starts a hub; change adjusts its options.
-func openHub(t *testing.T, changes ...func(*web.Options)) *hub {
+func openHub(t testing.TB, changes ...func(*web.Options)) *hub {
 	t.Helper()
-	h := &hub{T: t, clock: &clock{now: time.Date(2025, 1, 15, 12, 0, 0, 0, time.UTC)}, logged: &bytes.Buffer{}, sent: &sentEvents{}}
+	h := &hub{TB: t, clock: &clock{now: time.Date(2025, 1, 15, 12, 0, 0, 0, time.UTC)}, logged: &bytes.Buffer{}, sent: &sentEvents{}}
 	var err error
 	if h.store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hub.db"), store.Options{Now: h.clock.Now}); err != nil {
 		t.Fatal(err)
@@ -264,7 +264,7 @@ func (h *hub) trim() {
 }
 
 // wantHeader compares one header.
-func wantHeader(t *testing.T, w *httptest.ResponseRecorder, name, want string) {
+func wantHeader(t testing.TB, w *httptest.ResponseRecorder, name, want string) {
 	t.Helper()
 	if got := w.Header().Get(name); got != want {
 		t.Errorf("%s is %q, want %q", name, got, want)
@@ -284,7 +284,7 @@ type problem struct {
 }
 
 // wantProblem reads an answer that is an error of the status.
-func wantProblem(t *testing.T, w *httptest.ResponseRecorder, status int) problem {
+func wantProblem(t testing.TB, w *httptest.ResponseRecorder, status int) problem {
 	t.Helper()
 	var p problem
 	if w.Code != status {

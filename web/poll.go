@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -92,7 +93,8 @@ var errNotStored = &problem{status: http.StatusConflict, code: "not-stored",
 
 // pollProblem gives a refusal the form of an HTTP error.
 func pollProblem(err error) error {
-	if no, ok := err.(*refusal); ok {
+	var no *refusal
+	if errors.As(err, &no) {
 		return &problem{status: no.status, code: no.condition, message: no.text}
 	}
 	return err
@@ -192,7 +194,7 @@ func (s *Server) rememberPoll(c *gin.Context, next channels.Position) error {
 	if err != nil {
 		return err
 	}
-	http.SetCookie(c.Writer, &http.Cookie{
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure where the visitor came by HTTPS
 		Name: pollCookie, Value: value, Path: c.Request.URL.EscapedPath(), MaxAge: int(pollLife.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.GetHeader("X-Forwarded-Proto") == "https",
 	})

@@ -36,7 +36,7 @@ func (p polled) values() string {
 	return strings.Join(all, " ")
 }
 
-func readPoll(t *testing.T, w *httptest.ResponseRecorder) polled {
+func readPoll(t testing.TB, w *httptest.ResponseRecorder) polled {
 	t.Helper()
 	if w.Code != http.StatusOK {
 		t.Fatalf("%d %s", w.Code, w.Body)

@@ -36,7 +36,7 @@ type instruct struct {
 
 // understand reads the GRIP headers the way Pushpin does, which knows no quoting in Grip-Channel and cuts the other
 // headers at their first semicolon.
-func understand(t *testing.T, h http.Header) instruct {
+func understand(t testing.TB, h http.Header) instruct {
 	t.Helper()
 	in := instruct{hold: h.Get(grip.HeaderHold), timeout: h.Get(grip.HeaderTimeout), subscriptions: map[string]subscription{}}
 	for element := range strings.SplitSeq(strings.Join(h.Values(grip.HeaderChannel), ","), ",") {
@@ -80,7 +80,7 @@ func understand(t *testing.T, h http.Header) instruct {
 	return in
 }
 
-func understandMeta(t *testing.T, value string) map[string]string {
+func understandMeta(t testing.TB, value string) map[string]string {
 	t.Helper()
 	meta := map[string]string{}
 	for rest := value; rest != ""; {
@@ -94,7 +94,7 @@ func understandMeta(t *testing.T, value string) map[string]string {
 	return meta
 }
 
-func understandKeepAlive(t *testing.T, value string) (data string, options map[string]string) {
+func understandKeepAlive(t testing.TB, value string) (data string, options map[string]string) {
 	t.Helper()
 	data, params, _ := strings.Cut(value, ";")
 	data, options = strings.TrimSpace(data), map[string]string{}
@@ -135,8 +135,8 @@ func (h *hub) view(target string, fields ...string) *viewer {
 	if v.response.Code != http.StatusOK || v.response.Header().Get("Content-Type") != "text/event-stream" {
 		h.Fatalf("GET %s: %d %s: %s", target, v.response.Code, v.response.Header().Get("Content-Type"), v.response.Body)
 	}
-	wantHeader(h.T, v.response, "Cache-Control", "no-cache")
-	wantHeader(h.T, v.response, "X-Accel-Buffering", "no")
+	wantHeader(h.TB, v.response, "Cache-Control", "no-cache")
+	wantHeader(h.TB, v.response, "X-Accel-Buffering", "no")
 	v.take(v.response, true)
 	return v
 }
@@ -144,7 +144,7 @@ func (h *hub) view(target string, fields ...string) *viewer {
 // take does with a reply what the proxy does.
 func (v *viewer) take(w *httptest.ResponseRecorder, first bool) {
 	v.Helper()
-	v.in = understand(v.T, w.Header())
+	v.in = understand(v.TB, w.Header())
 	filters := false
 	for _, name := range v.in.names {
 		sub := v.in.subscriptions[name]
@@ -201,7 +201,7 @@ func (v *viewer) follow() {
 	if w.Code != http.StatusOK {
 		v.Fatalf("the next link %s: %d %s", v.in.next, w.Code, w.Body)
 	}
-	wantHeader(v.T, w, "Content-Type", "text/event-stream")
+	wantHeader(v.TB, w, "Content-Type", "text/event-stream")
 	v.take(w, false)
 }
 

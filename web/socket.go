@@ -160,7 +160,7 @@ func (k *socket) event(e grip.WSEvent) error {
 	case grip.EventPing:
 		k.out = append(k.out, grip.WSEvent{Type: grip.EventPong, Content: e.Content, HasContent: e.HasContent})
 	case grip.EventText:
-		return k.text(e.Content)
+		k.text(e.Content)
 	}
 	return nil
 }
@@ -193,33 +193,35 @@ func (k *socket) open() error {
 	return err
 }
 
-func (k *socket) text(content []byte) error {
+// text answers a plain ping, and notes the cursor of another.
+func (k *socket) text(content []byte) {
 	var message struct {
 		Action string  `json:"action"`
 		Cursor *string `json:"cursor"`
 	}
 	if json.Unmarshal(content, &message) != nil || message.Action != "ping" {
-		return nil
+		return
 	}
 	if message.Cursor == nil {
 		k.send([]byte(`{"event":"pong"}`))
-		return nil
+		return
 	}
 	// Of several cursors in a batch the last one is the client's place: the log is read once.
 	k.asked = message.Cursor
-	return nil
 }
 
 // pong sends what the client missed after the cursor, and then the pong with the place that it has reached.
 // An empty cursor asks only for the place.
 func (k *socket) pong(text string) error {
 	var from channels.Cursor
+	bad := false
 	if text != "" {
-		var err error
-		if from, err = channels.ParseCursor(text); err != nil {
-			k.send([]byte(`{"event":"error","data":{"condition":"bad-request","text":"The cursor cannot be read."}}`))
-			return nil
-		}
+		parsed, err := channels.ParseCursor(text)
+		from, bad = parsed, err != nil
+	}
+	if bad {
+		k.send([]byte(`{"event":"error","data":{"condition":"bad-request","text":"The cursor cannot be read."}}`))
+		return nil
 	}
 	cursor, more, err := k.missed(from)
 	if err != nil {

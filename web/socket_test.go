@@ -39,7 +39,7 @@ type reply struct {
 	events   []grip.WSEvent
 }
 
-func readReply(t *testing.T, w *httptest.ResponseRecorder) reply {
+func readReply(t testing.TB, w *httptest.ResponseRecorder) reply {
 	t.Helper()
 	if w.Code != http.StatusOK {
 		t.Fatalf("%d %s", w.Code, w.Body)
@@ -75,7 +75,7 @@ func readReply(t *testing.T, w *httptest.ResponseRecorder) reply {
 }
 
 // closed is the code and reason of the last event, which is a close.
-func (r reply) closed(t *testing.T) (code int, reason string) {
+func (r reply) closed(t testing.TB) (code int, reason string) {
 	t.Helper()
 	if len(r.events) == 0 {
 		t.Fatal("the reply is empty")
@@ -382,9 +382,10 @@ func FuzzSocket(f *testing.F) {
 	f.Add("BINARY", []byte{0})
 	f.Add("CLOSE", []byte{3, 232})
 	f.Add("PING", []byte("x"))
+	h := openHub(f)
+	h.publish("1", "foo")
 	f.Fuzz(func(t *testing.T, eventType string, content []byte) {
-		h := openHub(t)
-		h.publish("1", "foo")
+		h.TB = t
 		w := h.batch("/ws/events/?channel=foo", frame(eventType, string(content)))
 		if w.Code == http.StatusBadRequest {
 			return

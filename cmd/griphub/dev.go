@@ -180,7 +180,7 @@ func keptSecrets(file string) (secret, sigKey string) {
 
 func randomSecret() string {
 	raw := make([]byte, 32)
-	rand.Read(raw) //nolint:errcheck // it never fails (crypto/rand)
+	rand.Read(raw) // never fails (crypto/rand)
 	return hex.EncodeToString(raw)
 }
 
