@@ -161,3 +161,25 @@ func TestTheLargestEventFitsAPublishRequest(t *testing.T) {
 		}
 	}
 }
+
+func TestViewersOfUnstoredChannelsAreToldOfWhatWasLost(t *testing.T) {
+	items := channels.AppendResetItem(nil, "v1-events-100%25%20%22a", "v1-")
+	if len(items) != 1 || items[0].Channel != "v1-events-100%25%20%22a" || items[0].ID != "" {
+		t.Fatalf("the items are %+v", items)
+	}
+	events, err := browser(items[0].HTTPStream.Content)
+	if want := (seen{Type: "stream-reset", Data: `{"channels":["100% \"a"]}`}); err != nil || len(events) != 1 || events[0] != want {
+		t.Errorf("streams see %+v, %v", events, err)
+	}
+	if got, want := string(items[0].WSMessage.Content), `{"event":"stream-reset","data":{"channels":["100% \"a"]}}`; got != want {
+		t.Errorf("sockets get %s, want %s", got, want)
+	}
+	if _, err := grip.AppendItems(nil, items); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"events-foo", "v1-user-7", "v1-events-%", "v1-", ""} {
+		if items := channels.AppendResetItem(nil, name, "v1-"); len(items) != 0 {
+			t.Errorf("%q is told %+v", name, items)
+		}
+	}
+}

@@ -140,6 +140,15 @@ func TestAStreamEndsWithItsIdentityAndWithoutAWord(t *testing.T) {
 	}
 }
 
+func TestALinkIsFollowedWhenItsViewersIdentityEnds(t *testing.T) {
+	h := openHub(t)
+	for until, want := range map[string]string{"12:30:00": "60", "12:00:45": "45", "12:00:01": "1", "12:01:00": "60"} {
+		if v := h.view("/events/foo/", "X-User", "7 until=2025-01-15T"+until+"Z"); v.in.nextTimeout != want {
+			t.Errorf("until %s: the link is followed after %s s, want %s", until, v.in.nextTimeout, want)
+		}
+	}
+}
+
 func TestALostPermissionEndsTheStreamInBand(t *testing.T) {
 	rules := append(standardRules[:0:0], standardRules...)
 	h := openHub(t, func(o *web.Options) { o.Authorizer = rules })

@@ -13,6 +13,7 @@ import (
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/grip"
+	"github.com/griphub/griphub/web"
 )
 
 // A polled is the answer to a poll.
@@ -327,4 +328,18 @@ func TestAHEADPollChangesNothing(t *testing.T) {
 	if w.Code != http.StatusOK || w.Body.Len() != 0 || w.Header().Get("Set-Cookie") != "" || w.Header().Get(grip.HeaderHold) != "" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
+}
+
+func TestWhatIsNotKeptCannotBePolled(t *testing.T) {
+	h := openHub(t, func(o *web.Options) {
+		o.Reader = channels.NewReader(o.Log, channels.Rules{{Match: "iot_pump**", Unstored: true}, {Match: "**", Unstored: true}})
+	})
+	for _, target := range []string{"/iot/poll/pump/?wait=25", "/iot/poll/pump/p1/", "/api/channels/foo/events"} {
+		w := h.get(target, "X-User", "7")
+		if p := wantProblem(t, w, http.StatusConflict); p.Error.Code != "not-stored" || w.Header().Get("Set-Cookie") != "" {
+			t.Errorf("%s: %+v", target, p)
+		}
+	}
+	// Who may not read is not told how a channel is kept.
+	wantProblem(t, h.get("/iot/poll/pump/"), http.StatusUnauthorized)
 }
