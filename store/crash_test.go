@@ -31,9 +31,9 @@ func open(t *testing.T, url string, options store.Options) store.Store {
 func TestAWriterThatIsKilledLosesNothingThatItConfirmedAndLeavesNothingHalf(t *testing.T) {
 	eachKind(t, func(t *testing.T, url string) {
 		confirmed := channels.Seq(0)
-		for range 6 {
+		for range 4 {
 			writers := []*child{startChild(t, "append", url), startChild(t, "append", url)}
-			for range 10 + rand.IntN(60) {
+			for range 10 + rand.IntN(30) {
 				confirmed = max(confirmed, lastConfirmed(t, writers[0]))
 			}
 			for _, w := range writers {

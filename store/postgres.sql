@@ -180,12 +180,13 @@ SELECT pg_advisory_xact_lock(hashtextextended('griphub trim', 0))
 
 -- name: lock channels
 -- In order, as everybody's is.
-SELECT id, head FROM griphub.channels WHERE id = ANY ($1::bigint[]) ORDER BY name FOR NO KEY UPDATE
+SELECT id, head, floor FROM griphub.channels WHERE id = ANY ($1::bigint[]) ORDER BY name FOR NO KEY UPDATE
 
 -- name: oldest
+-- The entries above the floors $2 of the channels $1. (What was just deleted below them slows a search down.)
 SELECT asked.id, p.seq, p.event_id, coalesce(e.positions, ''), coalesce(e.stored, 0)
-FROM unnest($1::bigint[]) AS asked (id), LATERAL (
-  SELECT * FROM griphub.positions WHERE channel_id = asked.id ORDER BY seq LIMIT $2) AS p
+FROM unnest($1::bigint[], $2::bigint[]) AS asked (id, floor), LATERAL (
+  SELECT * FROM griphub.positions WHERE channel_id = asked.id AND seq > asked.floor ORDER BY seq LIMIT $3) AS p
   LEFT JOIN griphub.events AS e ON e.id = p.event_id
 ORDER BY asked.id, p.seq
 
@@ -195,8 +196,8 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS f (id, floor, oldest)
 WHERE c.id = f.id
 
 -- name: delete positions
-DELETE FROM griphub.positions AS p USING unnest($1::bigint[], $2::bigint[]) AS f (id, floor)
-WHERE p.channel_id = f.id AND p.seq <= f.floor
+DELETE FROM griphub.positions AS p USING unnest($1::bigint[], $2::bigint[]) AS gone (id, seq)
+WHERE p.channel_id = gone.id AND p.seq = gone.seq
 
 -- name: floors
 SELECT name, floor FROM griphub.channels WHERE name = ANY ($1::text[])

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -45,32 +46,39 @@ func (p *Postgres) Trim(ctx context.Context, keep func(channels.Channel) channel
 // dueChannels finds the channels that have something to trim, as many as one call can serve.
 func (p *Postgres) dueChannels(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
 	[]dueChannel, error) {
+	jumps, err := collect(ctx, p, pgx.RowTo[channels.Seq], "jumps")
+	if err != nil {
+		return nil, err
+	}
 	rows, err := p.pool.Query(ctx, p.do["counted"])
 	if err != nil {
 		return nil, err
 	}
-	var due, candidates []dueChannel
-	var id, head, floor int64
+	var due, uncounted []dueChannel
+	var id int64
+	var head, floor channels.Seq
 	var name string
 	var oldest *int64
 	_, err = pgx.ForEachRow(rows, []any{&id, &name, &head, &floor, &oldest}, func() error {
 		c := newDueChannel(id, channels.Channel(name), keep(channels.Channel(name)), now)
+		notKept, counted := c.newestNotKept(head, jumps)
 		switch {
-		case oldest != nil && *oldest < c.before && len(due) < trimAtOnce:
+		case len(due) == trimAtOnce:
+		case oldest != nil && *oldest < c.before, counted && notKept > floor:
 			due = append(due, c)
-		case c.count > 0 && head-floor > int64(c.count):
-			candidates = append(candidates, c)
+		case !counted:
+			uncounted = append(uncounted, c)
 		}
 		return nil
 	})
-	if err != nil || len(candidates) == 0 {
+	if err != nil || len(uncounted) == 0 {
 		return due, err
 	}
-	notKept, err := p.newestNotKept(ctx, p.pool, candidates)
+	notKept, err := newestNotKept(ctx, p.pool, p.do, uncounted)
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range candidates {
+	for _, c := range uncounted {
 		if notKept[c.id] > 0 && len(due) < trimAtOnce {
 			due = append(due, c)
 		}
@@ -78,18 +86,20 @@ func (p *Postgres) dueChannels(ctx context.Context, keep func(channels.Channel) 
 	return due, nil
 }
 
-// newestNotKept returns, by the channels' ids, the highest numbers that the channels' counts do not keep.
-func (p *Postgres) newestNotKept(ctx context.Context, db interface {
+// querier is the pool or a transaction.
+type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}, of []dueChannel) (map[int64]channels.Seq, error) {
+}
+
+// newestNotKept counts events to find, by the channels' ids, the highest numbers that the channels' counts do not
+// keep.
+func newestNotKept(ctx context.Context, db querier, do statements, of []dueChannel) (map[int64]channels.Seq, error) {
 	var ids, counts []int64
 	for _, c := range of {
-		if c.count > 0 {
-			ids, counts = append(ids, c.id), append(counts, int64(c.count))
-		}
+		ids, counts = append(ids, c.id), append(counts, int64(c.count))
 	}
 	notKept := make(map[int64]channels.Seq, len(ids))
-	rows, err := db.Query(ctx, p.do["newest kept"], ids, counts)
+	rows, err := db.Query(ctx, do["newest kept"], ids, counts)
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +126,10 @@ func (p *Postgres) trimChannels(ctx context.Context, due []dueChannel) (n int, e
 		if err := t.lock(ctx); err != nil {
 			return err
 		}
-		notKept, err := p.newestNotKept(ctx, tx, due)
-		if err != nil {
+		if err := t.choose(ctx, max(1, trimAtOnce/len(due))); err != nil {
 			return err
 		}
-		if err := t.choose(ctx, notKept, max(1, trimAtOnce/len(due))); err != nil {
-			return err
-		}
-		n = len(t.gone)
+		n = len(t.gone.id)
 		return t.delete(ctx)
 	})
 	return n, err
@@ -131,14 +137,23 @@ func (p *Postgres) trimChannels(ctx context.Context, due []dueChannel) (n int, e
 
 // A trimming is one transaction that trims channels.
 type trimming struct {
-	do   statements
-	tx   pgx.Tx
-	ids  []int64 // of the channels
-	due  map[int64]*dueChannel
-	head map[int64]channels.Seq
+	do  statements
+	tx  pgx.Tx
+	ids []int64 // of the channels
+	due map[int64]*dueChannel
 
-	gone   []trimEntry
-	floors floorColumns
+	notKept map[int64]channels.Seq
+	head    map[int64]channels.Seq
+	floor   []int64 // by the place in ids
+	gone    goneColumns
+	floors  floorColumns
+}
+
+// goneColumns are entries that go.
+type goneColumns struct {
+	id, seq   []int64 // of the channel, in the channel
+	event     []int64
+	positions []string
 }
 
 // floorColumns are rows of channels, with what trimming changes.
@@ -147,26 +162,49 @@ type floorColumns struct {
 	oldest    []*int64
 }
 
-// lock keeps others from adding to the channels.
+// lock keeps others from adding to the channels, and finds out how far their counts go.
 func (t *trimming) lock(ctx context.Context) error {
-	rows, err := t.tx.Query(ctx, t.do["lock channels"], t.ids)
-	if err != nil {
+	var jumps jumps
+	batch := &pgx.Batch{}
+	t.head = make(map[int64]channels.Seq, len(t.ids))
+	floor := make(map[int64]int64, len(t.ids))
+	batch.Queue(t.do["lock channels"], t.ids).Query(func(rows pgx.Rows) error {
+		var id, f int64
+		var head channels.Seq
+		_, err := pgx.ForEachRow(rows, []any{&id, &head, &f}, func() error {
+			t.head[id], floor[id] = head, f
+			return nil
+		})
+		return err
+	})
+	batch.Queue(t.do["jumps"]).Query(func(rows pgx.Rows) (err error) {
+		jumps, err = pgx.CollectRows(rows, pgx.RowTo[channels.Seq])
+		return err
+	})
+	if err := t.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}
-	t.head = make(map[int64]channels.Seq, len(t.ids))
-	var id int64
-	var head channels.Seq
-	_, err = pgx.ForEachRow(rows, []any{&id, &head}, func() error {
-		t.head[id] = head
+	t.notKept = make(map[int64]channels.Seq)
+	var uncounted []dueChannel
+	for _, id := range t.ids {
+		t.floor = append(t.floor, floor[id])
+		seq, counted := t.due[id].newestNotKept(t.head[id], jumps)
+		if t.notKept[id] = seq; !counted {
+			uncounted = append(uncounted, *t.due[id])
+		}
+	}
+	if len(uncounted) == 0 {
 		return nil
-	})
+	}
+	found, err := newestNotKept(ctx, t.tx, t.do, uncounted)
+	maps.Copy(t.notKept, found)
 	return err
 }
 
 // choose finds the entries that go, at most limit of each channel.
-func (t *trimming) choose(ctx context.Context, notKept map[int64]channels.Seq, limit int) error {
+func (t *trimming) choose(ctx context.Context, limit int) error {
 	// One more of each than may go, to know the oldest that stays.
-	rows, err := t.tx.Query(ctx, t.do["oldest"], t.ids, limit+1)
+	rows, err := t.tx.Query(ctx, t.do["oldest"], t.ids, t.floor, limit+1)
 	if err != nil {
 		return err
 	}
@@ -180,42 +218,38 @@ func (t *trimming) choose(ctx context.Context, notKept map[int64]channels.Seq, l
 		return err
 	}
 	for _, id := range t.ids {
-		c, all := t.due[id], entries[id]
-		n := min(c.trimmed(all, notKept[id]), limit)
-		switch {
-		case len(all) == 0: // emptied by hand
-			t.floors.add(id, t.head[id], nil)
-		case n > 0 && n < len(all):
-			t.floors.add(id, all[n-1].seq, &all[n].stored)
-		case n > 0:
-			t.floors.add(id, all[n-1].seq, nil)
+		all := entries[id]
+		n := min(t.due[id].trimmed(all, t.notKept[id]), limit)
+		if floor, oldest := newFloor(t.head[id], all, n); floor > 0 {
+			t.floors.id = append(t.floors.id, id)
+			t.floors.floor = append(t.floors.floor, int64(floor))
+			t.floors.oldest = append(t.floors.oldest, oldest)
 		}
-		t.gone = append(t.gone, all[:n]...)
+		for _, e := range all[:n] {
+			t.gone.id, t.gone.seq = append(t.gone.id, id), append(t.gone.seq, int64(e.seq))
+			t.gone.event, t.gone.positions = append(t.gone.event, e.event), append(t.gone.positions, e.positions)
+		}
 	}
 	return nil
-}
-
-func (c *floorColumns) add(id int64, floor channels.Seq, oldest *int64) {
-	c.id, c.floor, c.oldest = append(c.id, id), append(c.floor, int64(floor)), append(c.oldest, oldest)
 }
 
 // delete raises the floors and deletes what is below them.
 func (t *trimming) delete(ctx context.Context) error {
 	batch := &pgx.Batch{}
 	batch.Queue(t.do["set floors"], t.floors.id, t.floors.floor, t.floors.oldest)
-	batch.Queue(t.do["delete positions"], t.floors.id, t.floors.floor)
+	batch.Queue(t.do["delete positions"], t.gone.id, t.gone.seq)
 	if err := t.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}
-	cursors := make([]channels.Cursor, len(t.gone))
+	cursors := make([]channels.Cursor, len(t.gone.event))
 	names := make(map[channels.Channel]bool)
-	for i, e := range t.gone {
-		if e.positions == "" {
+	for i, positions := range t.gone.positions {
+		if positions == "" {
 			continue
 		}
 		var err error
-		if cursors[i], err = channels.ParseCursor(e.positions); err != nil {
-			return fmt.Errorf("event %d: %w", e.event, err)
+		if cursors[i], err = channels.ParseCursor(positions); err != nil {
+			return fmt.Errorf("event %d: %w", t.gone.event[i], err)
 		}
 		for _, position := range cursors[i] {
 			names[position.Channel] = true
@@ -226,13 +260,13 @@ func (t *trimming) delete(ctx context.Context) error {
 		return err
 	}
 	var events []int64
-	for i, e := range t.gone {
+	for i, id := range t.gone.event {
 		covered, err := floors.covers(cursors[i])
 		if err != nil {
 			return err
 		}
 		if covered {
-			events = append(events, e.event)
+			events = append(events, id)
 		}
 	}
 	_, err = t.tx.Exec(ctx, t.do["delete events"], events)

@@ -95,9 +95,11 @@ func (s *SQLite) Read(ctx context.Context, after channels.Cursor, limit int) ([]
 		if err != nil {
 			return err
 		}
-		jumps, err := s.jumps(ctx, tx, states[0].base)
-		if err != nil {
-			return err
+		var jumps jumps
+		if states[0].base > 0 {
+			if jumps, err = scanJumps(tx.StmtContext(ctx, s.read.jumps).QueryContext(ctx)); err != nil {
+				return err
+			}
 		}
 		for i := range after {
 			if pages[i], err = s.page(ctx, tx, after[i], limit, &states[i], jumps); err != nil {
@@ -112,11 +114,8 @@ func (s *SQLite) Read(ctx context.Context, after channels.Cursor, limit int) ([]
 	return pages, nil
 }
 
-func (s *SQLite) jumps(ctx context.Context, tx *sql.Tx, base channels.Seq) (jumps, error) {
-	if base == 0 {
-		return nil, nil
-	}
-	rows, err := tx.StmtContext(ctx, s.read.jumps).QueryContext(ctx)
+// scanJumps reads the answer of "jumps".
+func scanJumps(rows *sql.Rows, err error) (jumps, error) {
 	if err != nil {
 		return nil, err
 	}

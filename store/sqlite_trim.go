@@ -62,7 +62,11 @@ func (s *SQLite) Trim(ctx context.Context, keep func(channels.Channel) channels.
 // write lock.
 func (s *SQLite) dueChannels(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
 	[]dueChannel, error) {
-	var candidates []dueChannel // by their numbers alone
+	jumps, err := scanJumps(s.read.jumps.QueryContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	var uncounted []dueChannel
 	var due []dueChannel
 	rows, err := s.read.counted.QueryContext(ctx)
 	if err != nil {
@@ -70,28 +74,30 @@ func (s *SQLite) dueChannels(ctx context.Context, keep func(channels.Channel) ch
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() && len(due) < trimAtOnce {
-		var id, head, floor int64
+		var id int64
+		var head, floor channels.Seq
 		var name channels.Channel
 		var oldest sql.NullInt64
 		if err := rows.Scan(&id, &name, &head, &floor, &oldest); err != nil {
 			return nil, err
 		}
 		c := newDueChannel(id, name, keep(name), now)
+		notKept, counted := c.newestNotKept(head, jumps)
 		switch {
-		case oldest.Valid && oldest.Int64 < c.before:
+		case oldest.Valid && oldest.Int64 < c.before, counted && notKept > floor:
 			due = append(due, c)
-		case c.count > 0 && head-floor > int64(c.count):
-			candidates = append(candidates, c)
+		case !counted:
+			uncounted = append(uncounted, c)
 		}
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
-	for _, c := range candidates {
+	for _, c := range uncounted {
 		if len(due) == trimAtOnce {
 			break
 		}
-		notKept, err := newestNotKept(s.read.newestKept.QueryRowContext(ctx, c.id, c.count))
+		notKept, err := scanNewestNotKept(s.read.newestKept.QueryRowContext(ctx, c.id, c.count))
 		if err != nil {
 			return nil, fmt.Errorf("channel %s: %w", c.name, err)
 		}
@@ -102,8 +108,8 @@ func (s *SQLite) dueChannels(ctx context.Context, keep func(channels.Channel) ch
 	return due, nil
 }
 
-// newestNotKept reads the answer of "newest kept", 0 for all are kept.
-func newestNotKept(row *sql.Row) (channels.Seq, error) {
+// scanNewestNotKept reads the answer of "newest kept", 0 for all are kept.
+func scanNewestNotKept(row *sql.Row) (channels.Seq, error) {
 	var seq channels.Seq
 	err := row.Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -115,8 +121,12 @@ func newestNotKept(row *sql.Row) (channels.Seq, error) {
 // trimChannels trims channels that are due until it has deleted trimAtOnce entries.
 func (w *sqliteWriter) trimChannels(due []dueChannel) (n int, err error) {
 	floors := floors{known: make(map[channels.Channel]channels.Seq), find: w.floor}
+	jumps, err := scanJumps(w.do.jumps.QueryContext(context.Background()))
+	if err != nil {
+		return 0, err
+	}
 	for i := 0; i < len(due) && n < trimAtOnce; i++ {
-		trimmed, err := w.trimChannel(&due[i], trimAtOnce-n, &floors)
+		trimmed, err := w.trimChannel(&due[i], trimAtOnce-n, jumps, &floors)
 		if err != nil {
 			return 0, fmt.Errorf("channel %s: %w", due[i].name, err)
 		}
@@ -125,11 +135,15 @@ func (w *sqliteWriter) trimChannels(due []dueChannel) (n int, err error) {
 	return n, nil
 }
 
-func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, floors *floors) (int, error) {
-	var notKept channels.Seq
-	if c.count > 0 {
+func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, jumps jumps, floors *floors) (int, error) {
+	var head channels.Seq
+	if err := w.query(w.do.head, c.id).Scan(&head); err != nil {
+		return 0, err
+	}
+	notKept, counted := c.newestNotKept(head, jumps)
+	if !counted {
 		var err error
-		if notKept, err = newestNotKept(w.query(w.do.newestKept, c.id, c.count)); err != nil {
+		if notKept, err = scanNewestNotKept(w.query(w.do.newestKept, c.id, c.count)); err != nil {
 			return 0, err
 		}
 	}
@@ -139,9 +153,9 @@ func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, floors *floors) (in
 		return 0, err
 	}
 	n := min(c.trimmed(entries, notKept), limit)
-	floor, next, err := w.newFloor(c, entries, n)
-	if err != nil || floor == 0 {
-		return 0, err
+	floor, next := newFloor(head, entries, n)
+	if floor == 0 {
+		return 0, nil
 	}
 	if err := w.exec(w.do.setFloor, c.id, int64(floor), next); err != nil {
 		return 0, err
@@ -156,21 +170,6 @@ func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, floors *floors) (in
 		}
 	}
 	return n, nil
-}
-
-// newFloor returns the floor after the first n of the oldest entries went, 0 for none, and when the next one was
-// stored. A channel without any entries was emptied by hand: its floor is its head.
-func (w *sqliteWriter) newFloor(c *dueChannel, entries []trimEntry, n int) (floor channels.Seq, next *int64, err error) {
-	switch {
-	case len(entries) == 0:
-		err = w.query(w.do.head, c.id).Scan(&floor)
-		return floor, nil, err
-	case n == 0:
-		return 0, nil, nil
-	case n < len(entries):
-		next = &entries[n].stored
-	}
-	return entries[n-1].seq, next, nil
 }
 
 // deleteCovered deletes the entry's event if no other channel has it.

@@ -33,7 +33,7 @@ type sqliteWrites struct {
 	begin, commit, rollback                                                       *sql.Stmt
 	lastEvent, setLastEvent, jump, count                                          *sql.Stmt
 	findKey, addKey, event, addEvent, addPosition, addRefusal, putDevice, putMark *sql.Stmt
-	newestKept, head, oldest, floor, setFloor                                     *sql.Stmt
+	newestKept, jumps, head, oldest, floor, setFloor                              *sql.Stmt
 	deletePositions, deleteEvent, deleteKeys, deleteRefusals                      *sql.Stmt
 }
 
@@ -99,7 +99,7 @@ func (do *sqliteWrites) all() []prepared {
 		{"find key", &do.findKey}, {"add key", &do.addKey},
 		{"event", &do.event}, {"add event", &do.addEvent}, {"add position", &do.addPosition},
 		{"add refusal", &do.addRefusal}, {"put device", &do.putDevice}, {"put mark", &do.putMark},
-		{"newest kept", &do.newestKept}, {"head", &do.head}, {"oldest", &do.oldest},
+		{"newest kept", &do.newestKept}, {"jumps", &do.jumps}, {"head", &do.head}, {"oldest", &do.oldest},
 		{"floor", &do.floor}, {"set floor", &do.setFloor},
 		{"delete positions", &do.deletePositions}, {"delete event", &do.deleteEvent},
 		{"delete keys", &do.deleteKeys}, {"delete refusals", &do.deleteRefusals},

@@ -8,7 +8,7 @@ import (
 )
 
 // trimAtOnce bounds what one call of Trim deletes, and so how long it keeps others from writing.
-const trimAtOnce = 2000
+const trimAtOnce = 1000
 
 // A dueChannel has events that its retention no longer keeps.
 type dueChannel struct {
@@ -21,6 +21,21 @@ type dueChannel struct {
 // newDueChannel says what the retention means now.
 func newDueChannel(id int64, name channels.Channel, r channels.Retention, now time.Time) dueChannel {
 	return dueChannel{id: id, name: name, before: cutoff(r.Age, now), count: r.Count}
+}
+
+// newestNotKept returns the highest number that the count does not keep, 0 for none. Numbers follow each other without
+// a gap except over a jump; where there is one among those that stay, ok is false: the events must be counted.
+func (c *dueChannel) newestNotKept(head channels.Seq, jumps jumps) (seq channels.Seq, ok bool) {
+	if c.count == 0 {
+		return 0, true
+	}
+	seq = head - channels.Seq(c.count)
+	for _, base := range jumps {
+		if seq <= base && base < head {
+			return 0, false
+		}
+	}
+	return max(seq, 0), true
 }
 
 // cutoff is the time before which nothing is kept.
@@ -48,6 +63,20 @@ func (c *dueChannel) trimmed(entries []trimEntry, notKept channels.Seq) int {
 		}
 	}
 	return len(entries)
+}
+
+// newFloor returns a channel's floor after the first n of its oldest entries went, 0 for the one that it has, and
+// when the next entry was stored. A channel without any entries was emptied by hand: its floor is its head.
+func newFloor(head channels.Seq, entries []trimEntry, n int) (floor channels.Seq, next *int64) {
+	switch {
+	case len(entries) == 0:
+		return head, nil
+	case n == 0:
+		return 0, nil
+	case n < len(entries):
+		next = &entries[n].stored
+	}
+	return entries[n-1].seq, next
 }
 
 // A floors knows the floors of channels while a trimming transaction raises them. An event goes when all its
