@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/griphub/griphub/grip"
@@ -31,6 +32,9 @@ func defaultPacing() pacing {
 		idle:    15 * time.Second,
 	}
 }
+
+// startPatience keeps a proxy that starts at the same time as we do from being called an outage.
+const startPatience = 5 * time.Second
 
 // failuresBeforeDown keeps one connection that breaks from being called an outage.
 const failuresBeforeDown = 2
@@ -281,7 +285,8 @@ func (s *sender) fail(ctx context.Context, err error, most time.Duration) time.D
 	s.report.Requests++
 	s.report.Failures++
 	s.report.Err = err
-	down := s.failures >= failuresBeforeDown && s.report.State != StateDown
+	starting := s.report.State == StateUnknown && time.Since(s.report.Since) < startPatience && errors.Is(err, syscall.ECONNREFUSED)
+	down := s.failures >= failuresBeforeDown && s.report.State != StateDown && !starting
 	if down {
 		s.report.State, s.report.Since = StateDown, time.Now()
 	}

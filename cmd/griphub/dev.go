@@ -214,7 +214,7 @@ func (d *devSetup) stages(f devFlags, h *hub, log *slog.Logger) ([]stage, error)
 	if err != nil {
 		return nil, err
 	}
-	list := append([]stage{{name: "Pushpin", run: server.Run}}, own...)
+	list := append([]stage{{name: "proxy", run: server.Run}}, own...)
 	if f.fleet > 0 {
 		broker, err := bridgeConfig(d.cfg)
 		if err != nil {

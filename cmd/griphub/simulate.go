@@ -64,7 +64,7 @@ func (a *app) newSimulate() *cobra.Command {
 func (s *simulation) run(ctx context.Context) error {
 	fleet, err := devices.NewFleet(s.seed, s.devices, s.types)
 	if err != nil {
-		return fmt.Errorf("simulate: %w", err)
+		return usageError{fmt.Errorf("simulate: %w", err)}
 	}
 	publisher, err := mqttbridge.NewPublisher(s.broker)
 	if err != nil {
