@@ -95,8 +95,8 @@ func (b *Bridge) Err() error { return b.intake.health.err() }
 func (b *Bridge) Stats() Stats { return b.intake.counters.stats(len(b.intake.queue)) }
 
 // Run connects, and connects again whenever the connection is lost, until ctx ends. Then it takes no more messages,
-// stores and acknowledges those it has, says goodbye to the broker and returns nil. Where ctx ends with a cause of its own
-// (context.WithCancelCause), because another process has taken over, it stores nothing more. It may be called once.
+// stores and acknowledges those it has, says goodbye to the broker and returns nil. Where the cause of ctx's end is
+// ErrTakenOver, it stores nothing more. It may be called once.
 func (b *Bridge) Run(ctx context.Context) error {
 	drained := make(chan struct{})
 	go func() {

@@ -1,8 +1,10 @@
 package mqttbridge_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -130,6 +132,34 @@ func TestStopStoresAndAcknowledgesWhatWasReceived(t *testing.T) {
 	if stats := next.Stats(); stats.Received != 1 {
 		t.Errorf("stats %+v", stats)
 	}
+}
+
+func TestABridgeThatIsTakenOverStoresNothingMore(t *testing.T) {
+	broker := brokertest.Start(t)
+	r := newRecorder()
+	release := r.block()
+	defer release()
+	b, err := mqttbridge.New(mqttbridge.Config{URL: broker.URL, ClientID: "griphub", Rules: rules(t)}, r, r, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error)
+	go func() { ended <- b.Run(ctx) }()
+	await(t, "the connection", b.Connected)
+	newDevice(t, broker.URL, "d1").sendCounts(1, 0, 30)
+	<-r.waiting
+	cancel(mqttbridge.ErrTakenOver)
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	release()
+	if got := r.count(); got != 0 {
+		t.Errorf("%d messages stored", got)
+	}
+	connected(t, mqttbridge.Config{URL: broker.URL}, r, r)
+	await(t, "30 messages", func() bool { return r.count() >= 30 })
+	r.wantCounts(t, 1, 30)
 }
 
 func TestMessagesWaitForABridgeThatIsAway(t *testing.T) {

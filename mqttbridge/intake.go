@@ -2,6 +2,7 @@ package mqttbridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -129,14 +130,18 @@ func (in *intake) put(d delivery, gone <-chan struct{}) {
 	in.took(&d)
 }
 
-// run commits what is put until ctx ends, and then what the queue still has. Where ctx ends with a cause of its own
-// (context.WithCancelCause), such as the loss of leadership, nothing more is stored. It may run once.
+// ErrTakenOver is the cause (context.WithCancelCause) with which a context tells Run that another process has the session now: what
+// is not stored by then is the other's.
+var ErrTakenOver = errors.New("another process has taken over")
+
+// run commits what is put until ctx ends, and then what the queue still has, unless the cause is ErrTakenOver. It may run
+// once.
 func (in *intake) run(ctx context.Context) {
 	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	context.AfterFunc(ctx, func() {
 		close(in.stopping)
-		if context.Cause(ctx) != ctx.Err() {
+		if errors.Is(context.Cause(ctx), ErrTakenOver) {
 			cancel()
 			return
 		}
