@@ -123,8 +123,14 @@ func ParsePatterns(texts []string) ([]channels.Pattern, error) {
 	return patterns, nil
 }
 
+// bearer returns the token of the header Authorization; the scheme's case does not matter (RFC 9110, section 11.1).
+func bearer(r *http.Request) (token string, ok bool) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
+}
+
 func (j JWT) token(r *http.Request) string {
-	if text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+	if text, ok := bearer(r); ok {
 		return text
 	}
 	if j.Cookie != "" {

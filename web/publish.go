@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -50,7 +49,7 @@ func (s *Server) publish(c *gin.Context) error {
 
 // publisher tells who publishes. An API key may do what an administrator may.
 func (s *Server) publisher(r *http.Request) (channels.Principal, error) {
-	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && s.isPublishKey(key) {
+	if key, ok := bearer(r); ok && s.isPublishKey(key) {
 		return channels.Principal{Admin: true}, nil
 	}
 	principal, err := s.opts.Authenticator.Authenticate(r)
