@@ -1,12 +1,10 @@
 package devices_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/griphub/griphub/channels"
@@ -266,49 +264,6 @@ func TestLongAndOddIDsAreHashed(t *testing.T) {
 	}
 }
 
-func TestRetainedDataIsASnapshot(t *testing.T) {
-	h := newHub()
-	p := devices.NewProcessor(h, h, devices.Options{})
-	process(t, p, retained(data("new", `{"t":1}`)), data("old", `{"t":2}`), retained(data("old", `{"t":1}`)))
-	if len(h.events) != 1 {
-		t.Errorf("events %q: what the broker retained is no event", h.data())
-	}
-	if device := h.device(t, "new"); string(device.Values["t"]) != "1" || !device.LastSeen.IsZero() {
-		t.Errorf("new device: %+v", device)
-	}
-	if device := h.device(t, "old"); string(device.Values["t"]) != "2" {
-		t.Errorf("known device: %+v", device)
-	}
-
-	process(t, p,
-		at(retained(data("old", `{"t":3,"timestamp":"2025-01-15T12:30:00Z"}`)), time.Hour),
-		at(retained(data("new", `{"t":9,"timestamp":"2031-01-01T00:00:00Z"}`)), time.Hour))
-	if device := h.device(t, "old"); string(device.Values["t"]) != "3" || !device.LastSeen.Equal(noon.Add(30*time.Minute)) {
-		t.Errorf("a retained message that is newer: %+v", device)
-	}
-	if device := h.device(t, "new"); string(device.Values["t"]) != "1" {
-		t.Errorf("a retained message from the future: %+v", device)
-	}
-	if len(h.events) != 1 {
-		t.Errorf("events %q", h.data())
-	}
-}
-
-func TestRetainedStatusIsTheDevicesLastWord(t *testing.T) {
-	h := newHub()
-	p := devices.NewProcessor(h, h, devices.Options{})
-	process(t, p, retained(status("w", "online")))
-	batches := h.batches
-	process(t, p, at(retained(status("w", "online")), time.Hour))
-	if len(h.events) != 1 || h.batches != batches {
-		t.Errorf("events %q in %d batches: the second time it tells nothing", h.data(), h.batches)
-	}
-	process(t, p, at(retained(status("w", "offline")), time.Hour))
-	if device := h.device(t, "w"); device.Status != devices.Offline || !device.LastSeen.IsZero() || len(h.events) != 2 {
-		t.Errorf("registry: %+v, events %q", device, h.data())
-	}
-}
-
 func TestUnknownDevicesCanBeRefused(t *testing.T) {
 	h := newHub()
 	h.devices[channels.DeviceRef{Type: "weatherstation", ID: "w"}] = devices.Device{
@@ -340,69 +295,6 @@ func TestAfterAnErrorTheSameBatchIsStoredOnce(t *testing.T) {
 	}
 }
 
-func TestTheCacheIsNeverAheadOfTheRegistry(t *testing.T) {
-	h := newHub()
-	p := devices.NewProcessor(h, h, devices.Options{})
-	process(t, p, status("w", "online"))
-	h.loseAnswer = true
-	if err := p.Process(t.Context(), []devices.Message{status("w", "error")}); err == nil {
-		t.Fatal("Process: no error")
-	}
-	process(t, p, status("w", "error"))
-	if len(h.events) != 2 {
-		t.Errorf("events %q: the status had changed in the registry already", h.data())
-	}
-}
-
-func TestTheCacheFollowsOtherWriters(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHub()
-		p := devices.NewProcessor(h, h, devices.Options{})
-		process(t, p, status("w", "online"))
-		device := h.device(t, "w")
-		device.Status = devices.Offline
-		h.devices[device.DeviceRef] = device
-		time.Sleep(6 * time.Second)
-		process(t, p, status("w", "online"))
-		if len(h.events) != 2 {
-			t.Errorf("events %q", h.data())
-		}
-
-		delete(h.devices, device.DeviceRef)
-		p.Forget()
-		process(t, p, status("w", "offline"))
-		if len(h.events) != 2 {
-			t.Errorf("events %q: an unknown device is offline", h.data())
-		}
-	})
-}
-
-func TestTheCacheIsBounded(t *testing.T) {
-	h := newHub()
-	p := devices.NewProcessor(h, h, devices.Options{CacheBytes: 1000})
-	for i := range 100 {
-		process(t, p, status(fmt.Sprint(i), "online"))
-	}
-	asked := h.asked
-	for i := range 100 {
-		process(t, p, status(fmt.Sprint(i), "online"))
-	}
-	if h.asked-asked < 90 || len(h.events) != 100 {
-		t.Errorf("asked %d times again, %d events", h.asked-asked, len(h.events))
-	}
-}
-
-func TestADeviceThatMakesUpFieldsStaysSmall(t *testing.T) {
-	h := newHub()
-	p := devices.NewProcessor(h, h, devices.Options{})
-	for i := range 300 {
-		process(t, p, data("w", fmt.Sprintf(`{"f%d":1,"long":%q}`, i, strings.Repeat("x", 5000))))
-	}
-	if device := h.device(t, "w"); len(device.Values) != 256 || device.Values["long"] != nil || len(h.events) != 300 {
-		t.Errorf("%d values, %d events", len(device.Values), len(h.events))
-	}
-}
-
 func TestWhatThePublisherFindsWrongIsRefusedAlone(t *testing.T) {
 	h := newHub()
 	h.refuse = func(d channels.Draft) error {
@@ -429,28 +321,3 @@ func TestNothingToStoreAsksNobody(t *testing.T) {
 		t.Errorf("%d batches, asked %d times", h.batches, h.asked)
 	}
 }
-
-func BenchmarkProcess(b *testing.B) {
-	p := devices.NewProcessor(sink{}, sink{}, devices.Options{})
-	const size = 200
-	messages := make([]devices.Message, size)
-	for i := range messages {
-		messages[i] = data(fmt.Sprintf("ws-%03d", i%50), `{"temperature":21.53,"humidity":48.2,"pressure":1013.25,"battery":3.71}`)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Process(context.Background(), messages); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/size, "ns/message")
-}
-
-// sink stores nothing.
-type sink struct{ devices.Registry }
-
-func (sink) Publish(_ context.Context, batch channels.Batch) ([]channels.Event, error) {
-	return make([]channels.Event, len(batch.Drafts)), nil
-}
-
-func (sink) Devices(context.Context, []channels.DeviceRef) ([]devices.Device, error) { return nil, nil }
