@@ -40,12 +40,19 @@ func NewPublisher(config Config) (*Publisher, error) {
 	return p, nil
 }
 
-// Run connects, and connects again whenever the connection is lost, until ctx ends; then it returns nil.
+// Run connects, and connects again whenever the connection is lost, until ctx ends; then it returns nil. A broker that
+// refuses the first connection by its own word, such as for a wrong password, is an error at once.
 func (p *Publisher) Run(ctx context.Context) error {
 	pause := newBackoff(200*time.Millisecond, 10*time.Second)
-	for ctx.Err() == nil {
-		if p.serve(ctx) == nil {
+	for accepted := false; ctx.Err() == nil; {
+		err := p.serve(ctx)
+		var no *refusedError
+		switch {
+		case err == nil:
+			accepted = true
 			pause.reset()
+		case errors.As(err, &no) && !accepted:
+			return fmt.Errorf("mqtt: %w", no)
 		}
 		if !pause.wait(ctx) {
 			break
@@ -54,20 +61,29 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return nil
 }
 
+// A refusedError is a CONNACK that says no.
+type refusedError struct{ reason byte }
+
+func (e *refusedError) Error() string { return "the broker refuses the connection: " + reasonText(e.reason) }
+
 // serve is one connection, from its making to its end. The error is why it could not be made.
 func (p *Publisher) serve(ctx context.Context) error {
-	wire, err := p.dialer.dial(ctx, context.WithoutCancel(ctx))
+	within, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	wire, err := p.dialer.dial(within, context.WithoutCancel(ctx))
 	if err != nil {
 		return err
 	}
 	client := paho.NewClient(paho.ClientConfig{Conn: wire, PacketTimeout: connectWithin})
-	within, cancel := context.WithTimeout(ctx, connectWithin)
-	defer cancel()
-	if _, err := client.Connect(within, &paho.Connect{
+	connack, err := client.Connect(within, &paho.Connect{
 		ClientID: p.clientID, CleanStart: true, KeepAlive: keepAliveSeconds,
 		UsernameFlag: p.username != "", Username: p.username,
 		PasswordFlag: p.password != "", Password: []byte(p.password),
-	}); err != nil {
+	})
+	if connack != nil && connack.ReasonCode != 0 {
+		err = &refusedError{connack.ReasonCode}
+	}
+	if err != nil {
 		return errors.Join(err, wire.Close())
 	}
 	p.set(client)

@@ -94,7 +94,11 @@ func (e *electedBridge) term(ctx context.Context) error {
 	}
 	e.set(bridge)
 	defer e.set(nil)
-	if err := bridge.Run(leading); err != nil {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// A bridge whose leadership is lost must not store what it has: another may have it too.
+	defer context.AfterFunc(leading, func() { cancel(mqttbridge.ErrTakenOver) })()
+	if err := bridge.Run(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil

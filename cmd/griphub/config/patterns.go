@@ -35,6 +35,9 @@ func checkTopic(pattern string) error {
 		return errors.New("is longer than an MQTT topic can be")
 	}
 	levels := strings.Split(pattern, "/")
+	if levels[0] == "$share" {
+		return errors.New("is a shared subscription, which would spread a device's messages over several readers and lose their order")
+	}
 	var names []string
 	for i, level := range levels {
 		name, named := placeholder(level)
