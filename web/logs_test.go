@@ -110,8 +110,9 @@ func TestOneRequestsBugIsNotTheServers(t *testing.T) {
 func TestAnAbortedRequestIsNoBug(t *testing.T) {
 	h := openHub(t, func(o *web.Options) { o.Authenticator = panicking{http.ErrAbortHandler} })
 	defer func() {
-		if v := recover(); v != http.ErrAbortHandler || h.logged.Len() != 0 {
-			t.Errorf("recovered %v, logged %s", v, h.logged)
+		err, _ := recover().(error)
+		if !errors.Is(err, http.ErrAbortHandler) || h.logged.Len() != 0 {
+			t.Errorf("recovered %v, logged %s", err, h.logged)
 		}
 	}()
 	h.get("/events/foo/")
