@@ -136,7 +136,7 @@ func sqliteError(err error) error {
 		return err
 	}
 	const (
-		busy, locked, readOnly, ioError, full, cantOpen, notADatabase = 5, 6, 8, 10, 13, 14, 26
+		busy, locked, readOnly, ioError, full, cantOpen, protocol, notADatabase = 5, 6, 8, 10, 13, 14, 15, 26
 
 		ioErrorShmSize = ioError | 19<<8 // the "-shm" file cannot grow
 	)
@@ -145,7 +145,7 @@ func sqliteError(err error) error {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	switch e.Code() & 0xff {
-	case busy, locked:
+	case busy, locked, protocol: // protocol: others were always faster to lock the "-shm" file
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	case readOnly, cantOpen:
 		return fmt.Errorf("the file or its directory cannot be written: %w", err)

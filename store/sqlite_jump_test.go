@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -358,28 +357,4 @@ func TestAJumpThatFailsIsMadeUpFor(t *testing.T) {
 	}
 	execute(t, h.path, "DROP TRIGGER refuse")
 	wantJumped(t, openFile(t, h.path, store.Options{}), 5)
-}
-
-func ExampleSQLite_Jump() {
-	dir, err := os.MkdirTemp("", "griphub")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	ctx := context.Background()
-	s, err := store.Open(ctx, "sqlite:"+filepath.Join(dir, "log.db"), store.Options{})
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = s.Close() }()
-	if _, err := s.Append(ctx, batch(3, "news")); err != nil {
-		panic(err)
-	}
-	// The machine's snapshot was restored: viewers may have seen news that this log does not know.
-	if err := s.Jump(ctx); err != nil {
-		panic(err)
-	}
-	pages, err := s.Read(ctx, channels.Cursor{{Channel: "news", Seq: 1}, {Channel: "news", Seq: 4}}, 10)
-	fmt.Println(len(pages[0].Events), pages[1].Lost, err)
-	// Output: 2 true <nil>
 }
