@@ -21,8 +21,8 @@ const nextPath = "/next/"
 
 const sealNextLink = "next-link"
 
-// linkLife is how long a next link is good for. Streams renew theirs each time it is followed, which is every
-// stream.recheck; expiries are rounded to a tenth of this, so that links made at about the same time are equal.
+// linkLife is for how long a next link may be followed after its time: Pushpin takes its turn with many. Streams renew theirs
+// each time it is followed, which is every stream.recheck; expiries are rounded to a tenth of this, so that links made at about the same time are equal.
 const linkLife = time.Hour
 
 // A ticket is what a next link says: who the viewer is, as far as it matters, and what the stream shows.
@@ -64,7 +64,7 @@ func (s *Server) nextLink(st *stream, cursor channels.Cursor) (grip.Link, error)
 	const step = linkLife / 10
 	t := s.newTicket(st)
 	t.From = cursor.String()
-	sealed, err := s.sealer.seal(sealNextLink, t, s.now().Add(linkLife+step).Truncate(step))
+	sealed, err := s.sealer.seal(sealNextLink, t, s.now().Add(s.opts.Stream.Recheck+linkLife+step).Truncate(step))
 	if err != nil {
 		return grip.Link{}, err
 	}
