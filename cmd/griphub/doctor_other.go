@@ -1,0 +1,11 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+var errNotOnLinux = errors.New("only Linux tells")
+
+func diskOf(string) (disk, error) { return disk{}, errNotOnLinux }
+
+func descriptorLimit() (uint64, error) { return 0, errNotOnLinux }
