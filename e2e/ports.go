@@ -11,13 +11,20 @@ import (
 // server which restarts finds its own free.
 const firstPort, lastPort = 12_000, 32_000
 
-// freeAddr returns an address of this machine on which nobody listened a moment ago.
+// freeAddr returns an address of this machine on which nobody listens, and which no other test is given until this
+// one ends, in whatever process.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	const attempts = 200
 	for range attempts {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		if address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port)); free(address) {
+		port := strconv.Itoa(firstPort + rand.IntN(lastPort-firstPort))
+		// The kernel keeps abstract sockets (unix(7)) apart by name, and forgets them with their process.
+		claim, err := net.Listen("unix", "@griphub-e2e-port-"+port)
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = claim.Close() })
+		if address := net.JoinHostPort("127.0.0.1", port); free(address) {
 			return address
 		}
 	}
@@ -38,5 +45,3 @@ func portOf(address string) string {
 	_, port, _ := net.SplitHostPort(address)
 	return port
 }
-
-func listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }

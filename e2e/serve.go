@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -62,14 +63,12 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 // startProxy runs a Pushpin in front of the backend's address. The proxy becomes ready when something answers there.
 func (h *Hub) startProxy(t testing.TB) {
 	t.Helper()
-	placeholder := httptest.NewUnstartedServer(http.NotFoundHandler())
-	if err := placeholder.Listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := listen(h.backend)
+	listener, err := net.Listen("tcp", h.backend)
 	if err != nil {
 		t.Fatal(err)
 	}
+	placeholder := httptest.NewUnstartedServer(http.NotFoundHandler())
+	_ = placeholder.Listener.Close()
 	placeholder.Listener = listener
 	placeholder.Start()
 	h.Proxy = pushpintest.Start(t, h.backend, pushpintest.Options{})
