@@ -103,9 +103,9 @@ func afterSeq(text string, channel channels.Channel) (channels.Seq, error) {
 }
 
 func (s *Server) historyPage(c *gin.Context, page *channels.Page) error {
-	user, err := s.opts.Authenticator.Authenticate(c.Request)
+	user, err := s.authenticate(c.Request)
 	if err != nil {
-		return unauthorized()
+		return err
 	}
 	body, _ := pollBody(page, user)
 	c.Header("Cache-Control", "no-store")
@@ -114,9 +114,9 @@ func (s *Server) historyPage(c *gin.Context, page *channels.Page) error {
 }
 
 func (s *Server) mayRead(c *gin.Context, chans ...channels.Channel) error {
-	principal, err := s.opts.Authenticator.Authenticate(c.Request)
+	principal, err := s.authenticate(c.Request)
 	if err != nil {
-		return unauthorized()
+		return err
 	}
 	return pollProblem(s.authorize(c.Request.Context(), principal, chans))
 }
@@ -136,9 +136,9 @@ func limitOf(c *gin.Context, standard, most int) (int, error) {
 // listDevices answers GET /api/devices?type=&after=&limit=. "after" is the last device of the page before, as
 // {type}/{id}.
 func (s *Server) listDevices(c *gin.Context) error {
-	principal, err := s.opts.Authenticator.Authenticate(c.Request)
+	principal, err := s.authenticate(c.Request)
 	if err != nil {
-		return unauthorized()
+		return err
 	}
 	limit, err := limitOf(c, 100, 1000)
 	if err != nil {

@@ -16,6 +16,40 @@ import (
 // maxToken bounds a token, in bytes.
 const maxToken = 8 << 10
 
+// ErrUndecided says that an Authenticator cannot tell who a visitor is, whatever the credentials: what it depends on
+// does not answer. The visitor is told to try again (503).
+var ErrUndecided = errors.New("who the visitor is cannot be decided now")
+
+// errTurnedAway says that the visitor is known and not welcome.
+var errTurnedAway = errors.New("the application turns the visitor away")
+
+// authenticate asks the Authenticator, and gives its errors the form that the client may see: what exactly is wrong
+// with credentials is not for their bearer to know.
+func (s *Server) authenticate(r *http.Request) (channels.Principal, error) {
+	p, err := s.opts.Authenticator.Authenticate(r)
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.Is(err, ErrUndecided):
+		return channels.Principal{}, &problem{status: http.StatusServiceUnavailable, code: "undecided",
+			message: "The application does not answer; try again."}
+	case errors.Is(err, errTurnedAway):
+		return channels.Principal{}, &problem{status: http.StatusForbidden, code: "forbidden",
+			message: "The application refuses these credentials."}
+	}
+	return channels.Principal{}, &problem{status: http.StatusUnauthorized, code: "unauthorized", message: "The credentials are not valid."}
+}
+
+// notLetIn makes a decision about a visitor a refusal, which each family of streams has its own form for. A failure to
+// decide is none.
+func notLetIn(err error) error {
+	var p *problem
+	if errors.As(err, &p) && (p.status == http.StatusUnauthorized || p.status == http.StatusForbidden) {
+		return &refusal{p.status, "forbidden", p.message, nil}
+	}
+	return err
+}
+
 // Everybody is an Authenticator for which every visitor is the same.
 type Everybody channels.Principal
 
@@ -29,8 +63,10 @@ func (e Everybody) Authenticate(*http.Request) (channels.Principal, error) {
 type JWT struct {
 	// Algorithm is the only one accepted.
 	Algorithm jose.SignatureAlgorithm
-	// Key verifies: the secret as []byte for HS256, else a public key.
+	// Key verifies: the secret as []byte for HS256, else a public key. It is not used where JWKS is set.
 	Key any
+	// JWKS are the issuer's published keys, for the same algorithm; nil for Key.
+	JWKS *JWKS
 	// Audience and Issuer must be in the token where they are not empty.
 	Audience, Issuer string
 	// Cookie names the cookie; empty for none.
@@ -65,10 +101,22 @@ func (j JWT) Authenticate(r *http.Request) (channels.Principal, error) {
 		return channels.Principal{}, errors.New("token: cannot be read, or has another algorithm")
 	}
 	var claims Claims
-	if err := token.Claims(j.Key, &claims); err != nil {
+	key, err := j.key(r, token)
+	if err != nil {
+		return channels.Principal{}, err
+	}
+	if err := token.Claims(key, &claims); err != nil {
 		return channels.Principal{}, errors.New("token: the signature is wrong")
 	}
 	return j.principal(&claims)
+}
+
+func (j JWT) key(r *http.Request, token *jwt.JSONWebToken) (any, error) {
+	if j.JWKS == nil {
+		return j.Key, nil
+	}
+	// A token in compact form has one header.
+	return j.JWKS.key(r.Context(), token.Headers[0].KeyID)
 }
 
 func (j JWT) principal(claims *Claims) (channels.Principal, error) {

@@ -58,9 +58,9 @@ type dashboardPage struct {
 // by that is the newest value again.
 func (s *Server) dashboard(c *gin.Context, page *template.Template) error {
 	ctx := c.Request.Context()
-	principal, err := s.opts.Authenticator.Authenticate(c.Request)
+	principal, err := s.authenticate(c.Request)
 	if err != nil {
-		return unauthorized()
+		return err
 	}
 	types, err := s.deviceTypes(c, principal)
 	if err != nil {

@@ -36,9 +36,9 @@ func (s *Server) registerPolling(r gin.IRouter) {
 // poll answers with what happened since the cursor: the query's, else the cookie's, else with the newest
 // events. With "wait", a poll that finds nothing is held by the proxy until something happens.
 func (s *Server) poll(c *gin.Context) error {
-	principal, err := s.opts.Authenticator.Authenticate(c.Request)
+	principal, err := s.authenticate(c.Request)
 	if err != nil {
-		return unauthorized()
+		return err
 	}
 	chans, err := deviceChannel(c.Request, principal)
 	if err != nil {

@@ -52,9 +52,9 @@ func (s *Server) publisher(r *http.Request) (channels.Principal, error) {
 	if key, ok := bearer(r); ok && s.isPublishKey(key) {
 		return channels.Principal{Admin: true}, nil
 	}
-	principal, err := s.opts.Authenticator.Authenticate(r)
+	principal, err := s.authenticate(r)
 	if err != nil {
-		return principal, unauthorized()
+		return principal, err
 	}
 	if !principal.Admin && len(principal.Publish) == 0 || principal.Expired(s.now()) {
 		return principal, &problem{status: http.StatusUnauthorized, code: "unauthorized",

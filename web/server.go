@@ -25,7 +25,7 @@ type Publisher interface {
 // An Authenticator tells who makes a request.
 type Authenticator interface {
 	// Authenticate returns the anonymous principal for a request without credentials, and an error for
-	// one with bad credentials.
+	// one with bad credentials. An error that wraps ErrUndecided says that it cannot tell.
 	Authenticate(r *http.Request) (channels.Principal, error)
 }
 

@@ -106,8 +106,7 @@ func (k *socket) answer(events []grip.WSEvent) error {
 	}
 	if err := k.authorize(); err != nil {
 		var no *refusal
-		var bad *problem
-		if !errors.As(err, &no) && !errors.As(err, &bad) {
+		if !errors.As(notLetIn(err), &no) {
 			return err
 		}
 		return k.close(closeForbidden, "forbidden")
@@ -134,9 +133,9 @@ func endOf(events []grip.WSEvent) *grip.WSEvent {
 }
 
 func (k *socket) authorize() error {
-	principal, err := k.server.opts.Authenticator.Authenticate(k.request)
+	principal, err := k.server.authenticate(k.request)
 	if err != nil {
-		return unauthorized()
+		return err
 	}
 	k.principal = principal
 	return k.server.authorize(k.request.Context(), principal, k.channels)

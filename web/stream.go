@@ -60,8 +60,8 @@ func (s *Server) openStream(r *http.Request, f *family, chans selector) (st *str
 	if st.from, err = resumePosition(r); err != nil {
 		return nil, err
 	}
-	if st.principal, err = s.opts.Authenticator.Authenticate(r); err != nil {
-		return nil, &refusal{http.StatusUnauthorized, "forbidden", "The credentials are not valid.", nil}
+	if st.principal, err = s.authenticate(r); err != nil {
+		return nil, notLetIn(err)
 	}
 	if st.channels, err = chans(r, st.principal); err != nil {
 		return nil, err
@@ -254,8 +254,3 @@ func (s *Server) holdMeta(st *stream, cursor channels.Cursor) map[string]string 
 
 // Error makes refusal an error, for the way from the decision to the answer.
 func (r *refusal) Error() string { return r.text }
-
-// unauthorized tells a client whose credentials are bad; what exactly is wrong with them is not for it to know.
-func unauthorized() error {
-	return &problem{status: http.StatusUnauthorized, code: "unauthorized", message: "The credentials are not valid."}
-}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -16,6 +16,9 @@ import (
 	"github.com/griphub/griphub/web"
 )
 
+// askTimeout bounds a question to the application or the issuer: the visitor waits meanwhile.
+const askTimeout = 5 * time.Second
+
 // openToAll lets everybody read what a client can name: it is auth.mode none, where nobody has a name.
 type openToAll struct{ channels.Rules }
 
@@ -24,21 +27,43 @@ func (o openToAll) MayRead(_ context.Context, _ channels.Principal, c channels.C
 }
 
 // authentication tells who visitors are, and what they may read.
-func authentication(cfg config.Config, rules channels.Rules) (web.Authenticator, channels.Authorizer, error) {
+func authentication(cfg config.Config, rules channels.Rules, log *slog.Logger) (web.Authenticator, channels.Authorizer, error) {
 	switch cfg.Auth.Mode {
 	case "none":
 		return web.Everybody{}, openToAll{rules}, nil
-	case "jwt":
-		key, err := verifyKey(cfg.Auth.JWT)
+	case "forward":
+		app, err := web.NewForward(web.ForwardOptions{
+			URL: string(cfg.Auth.Forward.URL), TTL: cfg.Auth.Forward.TTL, Timeout: askTimeout, Logger: log, Now: time.Now,
+		})
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("auth.forward.url: %w", err)
 		}
-		return web.JWT{
-			Algorithm: jose.SignatureAlgorithm(cfg.Auth.JWT.Algorithm), Key: key,
-			Audience: cfg.Auth.JWT.Audience, Issuer: cfg.Auth.JWT.Issuer, Cookie: cfg.Auth.Cookie, Now: time.Now,
-		}, rules, nil
+		return app, rules, nil
+	case "jwt":
+		tokens, err := tokens(cfg.Auth, log)
+		return tokens, rules, err
 	}
-	return nil, nil, fmt.Errorf("auth.mode: %s is not available in this version; use jwt or none", cfg.Auth.Mode)
+	return nil, nil, fmt.Errorf("auth.mode: %q is none of jwt, forward and none", cfg.Auth.Mode)
+}
+
+// tokens verifies the visitors' tokens.
+func tokens(cfg config.Auth, log *slog.Logger) (web.JWT, error) {
+	j := web.JWT{
+		Algorithm: jose.SignatureAlgorithm(cfg.JWT.Algorithm),
+		Audience:  cfg.JWT.Audience, Issuer: cfg.JWT.Issuer, Cookie: cfg.Cookie, Now: time.Now,
+	}
+	var err error
+	if cfg.JWT.JWKSURL == "" {
+		j.Key, err = verifyKey(cfg.JWT)
+		return j, err
+	}
+	j.JWKS, err = web.NewJWKS(web.JWKSOptions{
+		URL: string(cfg.JWT.JWKSURL), Algorithm: j.Algorithm, Timeout: askTimeout, Logger: log, Now: time.Now,
+	})
+	if err != nil {
+		return j, fmt.Errorf("auth.jwt.jwks_url: %w", err)
+	}
+	return j, nil
 }
 
 func verifyKey(cfg config.JWT) (any, error) {
@@ -48,9 +73,6 @@ func verifyKey(cfg config.JWT) (any, error) {
 			return nil, fmt.Errorf("auth.jwt.secret: %w", err)
 		}
 		return key, nil
-	}
-	if cfg.PublicKeyFile == "" {
-		return nil, errors.New("auth.jwt.jwks_url is not available in this version; use public_key_file")
 	}
 	text, err := os.ReadFile(cfg.PublicKeyFile)
 	if err != nil {

@@ -53,7 +53,7 @@ func newHub(ctx context.Context, cfg config.Config, visitors *identity, ownBroke
 	}
 	if visitors == nil {
 		visitors = &identity{}
-		if visitors.authenticator, visitors.authorizer, err = authentication(cfg, h.rules); err != nil {
+		if visitors.authenticator, visitors.authorizer, err = authentication(cfg, h.rules, log); err != nil {
 			return nil, err
 		}
 	}
