@@ -18,7 +18,7 @@
 // its history is lost (channels.Page.Lost). Everything else stays as it was: positions of events that are
 // still there stay valid, so a jump that was not necessary costs nothing. A log jumps when in doubt.
 //
-// What counts as proof differs. SQLite: see sidecar. PostgreSQL: see the function griphub_identity in its
+// What counts as proof differs. SQLite: see sidecar. PostgreSQL: see the function griphub.identity in its
 // first migration. A copy that is put back so exactly that nothing differs, such as the snapshot of a virtual
 // machine, proves itself falsely; Jump is for whoever restores one.
 //

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/rand"
 	"io/fs"
 	"os"
 	"strings"
@@ -28,11 +29,11 @@ func identifyFile(path string) (fileIdentity, error) {
 	return id, nil
 }
 
-// bootID names this run of the machine.
+// bootID names this run of the machine. Where it cannot, no run is taken for another's continuation.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return "unknown"
+		return rand.Text()
 	}
 	return strings.TrimSpace(string(id))
 }

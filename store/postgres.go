@@ -131,8 +131,7 @@ func (p *Postgres) version(ctx context.Context, tx pgx.Tx) (version int, err err
 // the readers' sake, and again in every transaction that appends: a replica may take over at any time.
 func (p *Postgres) judge(ctx context.Context) error {
 	var same bool
-	var transaction string
-	if err := p.pool.QueryRow(ctx, p.do["identity"]).Scan(&same, &transaction); err != nil {
+	if err := p.pool.QueryRow(ctx, p.do["identity"]).Scan(&same, nil, nil); err != nil {
 		return postgresError(err)
 	}
 	if same {
@@ -152,8 +151,7 @@ func (p *Postgres) jump(ctx context.Context, anyway bool) error {
 			return err
 		}
 		var same bool
-		var transaction string
-		if err := tx.QueryRow(ctx, p.do["identity"]).Scan(&same, &transaction); err != nil || same && !anyway {
+		if err := tx.QueryRow(ctx, p.do["identity"]).Scan(&same, nil, nil); err != nil || same && !anyway {
 			return err
 		}
 		var newest int64

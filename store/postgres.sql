@@ -9,11 +9,18 @@ SELECT set_config('lock_timeout', $1, true),
 LOCK TABLE griphub.log IN ROW SHARE MODE
 
 -- name: identity
--- Whether the database is what it was when a number was last given, and the transaction, to ask for its fate.
-SELECT identity = griphub.identity(), pg_current_xact_id()::text FROM griphub.log
+-- Whether the database is what it was when a number was last given. What it was, and the transaction, are for "fate".
+SELECT identity = griphub.identity(), identity, pg_current_xact_id()::text FROM griphub.log
 
 -- name: fate
-SELECT coalesce(pg_xact_status($1::text::xid8), '')
+-- What became of the transaction $1, which ran in the database that was $2 and added the event $3. Another copy knows
+-- nothing of the transaction, or another one by its number; it has the event if it had received the commit in time.
+SELECT CASE
+  WHEN griphub.identity() = $2::text THEN coalesce(pg_xact_status($1::text::xid8), '')
+  WHEN $3::bigint = 0 THEN ''
+  WHEN EXISTS (SELECT FROM griphub.events WHERE id = $3) THEN 'committed'
+  ELSE 'aborted'
+END
 
 -- name: own log
 LOCK TABLE griphub.log IN EXCLUSIVE MODE

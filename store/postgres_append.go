@@ -60,7 +60,9 @@ type appending struct {
 	conn  *pgx.Conn
 	now   time.Time
 	batch *numbering
-	id    string // of the transaction
+
+	identity    string // of the database
+	transaction string
 }
 
 func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change stateChange) ([]channels.Event, error) {
@@ -83,7 +85,7 @@ func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change s
 	defer cancel()
 	if err := a.commit(ctx, batch.Refused, change); err != nil {
 		conn.Release()
-		if err = p.fate(ctx, a.id, err); err != nil {
+		if err = p.fate(ctx, a, err); err != nil {
 			return nil, err
 		}
 	}
@@ -112,7 +114,7 @@ func (a *appending) begin(ctx context.Context, lockWait time.Duration) error {
 	batch.Queue(a.do["share log"])
 	batch.Queue(a.do["identity"]).QueryRow(func(row pgx.Row) error {
 		var same bool
-		if err := row.Scan(&same, &a.id); err != nil {
+		if err := row.Scan(&same, &a.identity, &a.transaction); err != nil {
 			return err
 		}
 		if !same {
@@ -196,9 +198,7 @@ func (a *appending) commit(ctx context.Context, refused []channels.Refusal, chan
 	if len(refused) > 0 {
 		a.queueRefusals(batch, refused)
 	}
-	if err := a.queueState(batch, change); err != nil {
-		return err
-	}
+	a.queueState(batch, change)
 	batch.Queue("COMMIT")
 	if err := a.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -244,13 +244,11 @@ func (a *appending) queueRefusals(batch *pgx.Batch, refused []channels.Refusal) 
 	batch.Queue(a.do["add refusals"], source, reason, payload, at)
 }
 
-func (a *appending) queueState(batch *pgx.Batch, change stateChange) error {
+func (a *appending) queueState(batch *pgx.Batch, change stateChange) {
 	if len(change.devices) > 0 {
 		var d deviceColumns
 		for i := range change.devices {
-			if err := d.add(&change.devices[i]); err != nil {
-				return err
-			}
+			d.add(&change.devices[i])
 		}
 		batch.Queue(a.do["put devices"], d.kind, d.id, d.status, d.seen, d.firmware, d.battery, d.values)
 	}
@@ -262,23 +260,28 @@ func (a *appending) queueState(batch *pgx.Batch, change stateChange) error {
 		}
 		batch.Queue(a.do["put marks"], name, value)
 	}
-	return nil
 }
 
 // fate finds out what became of a commit whose answer was not received, as with the connection. An error that the
 // server sent is an answer.
-func (p *Postgres) fate(ctx context.Context, transaction string, err error) error {
+func (p *Postgres) fate(ctx context.Context, a *appending, err error) error {
 	if isAnswer(err) {
 		return err
 	}
+	var event channels.EventID
+	if i := slices.Index(a.batch.sources, fresh); i >= 0 {
+		event = a.batch.events[i].ID
+	}
 	for ctx.Err() == nil {
 		var status string
-		if p.pool.QueryRow(ctx, p.do["fate"], transaction).Scan(&status) == nil {
+		if p.pool.QueryRow(ctx, p.do["fate"], a.transaction, a.identity, int64(event)).Scan(&status) == nil {
 			switch status {
 			case "committed":
 				return nil
 			case "aborted":
 				return err
+			case "":
+				return fmt.Errorf("%w; whether it was stored is not known", err)
 			}
 		}
 		select {

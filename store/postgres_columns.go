@@ -1,11 +1,6 @@
 package store
 
-import (
-	"fmt"
-
-	"github.com/griphub/griphub/channels"
-	"github.com/griphub/griphub/devices"
-)
+import "github.com/griphub/griphub/channels"
 
 // Rows travel to PostgreSQL as one array per column.
 
@@ -71,17 +66,12 @@ type deviceColumns struct {
 	values                     [][]byte
 }
 
-func (c *deviceColumns) add(d *devices.Device) error {
-	values, err := encodeValues(d.Values)
-	if err != nil {
-		return fmt.Errorf("device %s/%s: values: %w", d.Type, d.ID, err)
-	}
+func (c *deviceColumns) add(d *deviceRow) {
 	c.kind = append(c.kind, printable(d.Type))
 	c.id = append(c.id, printable(d.ID))
 	c.status = append(c.status, printable(string(d.Status)))
 	c.seen = append(c.seen, micro(d.LastSeen))
 	c.firmware = append(c.firmware, printable(d.Firmware))
 	c.battery = append(c.battery, d.Battery)
-	c.values = append(c.values, values)
-	return nil
+	c.values = append(c.values, d.values)
 }

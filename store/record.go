@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -82,8 +83,14 @@ func place(e *channels.Event, positions string) error {
 
 // A stateChange is what a batch commits beside its events and refusals: each device and each mark once.
 type stateChange struct {
-	devices []devices.Device
+	devices []deviceRow
 	marks   []devices.Mark
+}
+
+// A deviceRow is a device with its values as the database has them.
+type deviceRow struct {
+	devices.Device
+	values []byte
 }
 
 // parseState sorts a batch's state out. Of several changes to one thing the last one stays; other types of state are
@@ -92,14 +99,20 @@ func parseState(state []any) (change stateChange, err error) {
 	for _, s := range state {
 		switch s := s.(type) {
 		case devices.Changes:
-			change.devices = append(change.devices, s...)
+			for i := range s {
+				values, err := encodeValues(s[i].Values)
+				if err != nil {
+					return change, fmt.Errorf("device %s/%s: %w", s[i].Type, s[i].ID, err)
+				}
+				change.devices = append(change.devices, deviceRow{s[i], values})
+			}
 		case devices.Mark:
 			change.marks = append(change.marks, s)
 		default:
 			return change, fmt.Errorf("state of type %T cannot be stored", s)
 		}
 	}
-	change.devices = lastOfEach(change.devices, func(a, b devices.Device) int {
+	change.devices = lastOfEach(change.devices, func(a, b deviceRow) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
 	})
 	change.marks = lastOfEach(change.marks, func(a, b devices.Mark) int { return strings.Compare(a.Name, b.Name) })
@@ -122,7 +135,13 @@ func encodeValues(values map[string]json.RawMessage) ([]byte, error) {
 	if values == nil {
 		return []byte("{}"), nil
 	}
-	return json.Marshal(values)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // values come back as they were
+	if err := encoder.Encode(values); err != nil {
+		return nil, fmt.Errorf("values: %w", err)
+	}
+	return text.Bytes(), nil
 }
 
 func decodeValues(text []byte) (map[string]json.RawMessage, error) {

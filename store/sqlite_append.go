@@ -142,12 +142,8 @@ func (w *sqliteWriter) addRefusals(refused []channels.Refusal, now time.Time) er
 func (w *sqliteWriter) putState(change stateChange) error {
 	for i := range change.devices {
 		d := &change.devices[i]
-		values, err := encodeValues(d.Values)
-		if err != nil {
-			return fmt.Errorf("device %s/%s: values: %w", d.Type, d.ID, err)
-		}
 		if err := w.exec(w.do.putDevice, d.Type, d.ID, string(d.Status), micro(d.LastSeen), d.Firmware, d.Battery,
-			values); err != nil {
+			d.values); err != nil {
 			return fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
 		}
 	}

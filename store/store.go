@@ -11,8 +11,8 @@ import (
 	"github.com/griphub/griphub/devices"
 )
 
-// A Store is an event log and a device registry in one database. Batches may carry devices.Changes in
-// their State.
+// A Store is an event log and a device registry in one database. Batches may carry devices.Changes and
+// devices.Mark in their State.
 type Store interface {
 	channels.Log
 	devices.Registry
@@ -98,11 +98,18 @@ func Open(ctx context.Context, databaseURL string, options Options) (Store, erro
 	scheme, rest, _ := strings.Cut(databaseURL, ":")
 	switch scheme {
 	case "sqlite":
-		return OpenSQLite(ctx, rest, options)
+		return orNil(OpenSQLite(ctx, rest, options))
 	case "postgres", "postgresql":
-		return OpenPostgres(ctx, databaseURL, options)
-	default:
-		// The URL is not repeated: it may hold a password.
-		return nil, fmt.Errorf("database: want sqlite:PATH or postgres://USER@HOST/NAME, not %q", scheme+":…")
+		return orNil(OpenPostgres(ctx, databaseURL, options))
 	}
+	// The URL is not repeated: it may hold a password.
+	return nil, fmt.Errorf("database: want sqlite:PATH or postgres://USER@HOST/NAME, not %q", scheme+":…")
+}
+
+// orNil keeps a nil pointer from becoming a Store that is not nil.
+func orNil[S Store](s S, err error) (Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
