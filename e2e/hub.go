@@ -164,9 +164,6 @@ func (h *Hub) OpsURL(path string) string { return "http://" + h.ops + path }
 // Log is what the hub has written to standard output and standard error, in all its runs.
 func (h *Hub) Log() string { return h.process.output() }
 
-// PID is the program's process id.
-func (h *Hub) PID() int { return h.process.pid() }
-
 // Run runs another griphub command with this hub's configuration.
 func (h *Hub) Run(t testing.TB, args ...string) Result {
 	t.Helper()
@@ -199,7 +196,7 @@ func (h *Hub) Interrupt(t testing.TB) {
 func (h *Hub) stop(t testing.TB, signal syscall.Signal, group bool) {
 	t.Helper()
 	parts := h.parts(t)
-	pid := h.PID()
+	pid := h.process.pid()
 	if group {
 		pid = -pid
 	}
@@ -267,7 +264,7 @@ func (h *Hub) assertGone(t testing.TB, parts []part) {
 
 func (h *Hub) parts(t testing.TB) []part {
 	t.Helper()
-	return partsOf(t, h.PID(), h.Dir)
+	return partsOf(t, h.process.pid(), h.Dir)
 }
 
 // Children are the process ids of the hub's children, by program.

@@ -143,9 +143,6 @@ func position(text string) (Entry, error) {
 	return Entry{}, fmt.Errorf("%q is not a place in one channel", text)
 }
 
-// Seen is what the viewer saw of the channel.
-func (r *Record) Seen(channel string) []Entry { return r.seen[channel] }
-
 // Check fails the test unless the viewer saw of each channel exactly what the log has between its first and its last
 // place, in the log's order: nothing lost, nothing twice, nothing made up.
 func (r *Record) Check(t testing.TB, h *Hub) {

@@ -158,12 +158,6 @@ func (s *EventSource) Opens() int {
 	return s.opens
 }
 
-// AwaitOpens waits until a connection was opened n times.
-func (s *EventSource) AwaitOpens(t testing.TB, n int) {
-	t.Helper()
-	Eventually(t, fmt.Sprintf("%s was opened %d times", s.url, n), func() bool { return s.Opens() >= n })
-}
-
 func (s *EventSource) summary() string {
 	events := s.Events()
 	s.mu.Lock()

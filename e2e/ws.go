@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -143,21 +142,8 @@ func (s *Socket) Closed(t testing.TB) websocket.StatusCode {
 	return websocket.CloseStatus(s.failure())
 }
 
-// Open tells whether the connection still stands, as far as this side knows.
-func (s *Socket) Open() bool {
-	select {
-	case <-s.done:
-		return false
-	default:
-		return true
-	}
-}
-
 func (s *Socket) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
-
-// String names the socket in failures.
-func (s *Socket) String() string { return fmt.Sprintf("WebSocket %s", s.url) }
