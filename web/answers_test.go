@@ -1,9 +1,15 @@
 package web
 
 import (
+	"crypto/ed25519"
+	"net/http"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/griphub/griphub/channels"
 )
 
 func TestAnswersAreRememberedUpToABound(t *testing.T) {
@@ -28,4 +34,37 @@ func TestAnswersAreRememberedUpToABound(t *testing.T) {
 	if _, kept := f.answers["b"]; len(f.answers) != 1 || !kept {
 		t.Errorf("of what is over %d answers stay", len(f.answers))
 	}
+}
+
+// FuzzParseJWKS holds that what an issuer sends gives only keys for the one algorithm.
+func FuzzParseJWKS(f *testing.F) {
+	f.Add([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a","use":"sig"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"},null,7,{}]}`))
+	f.Add([]byte(`{"keys":null}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		keys, err := parseJWKS(text, jose.EdDSA)
+		if (keys == nil) != (err != nil) {
+			t.Fatalf("%v, %v", keys, err)
+		}
+		for _, k := range keys {
+			if _, ok := k.Key.(ed25519.PublicKey); !ok || !k.Valid() {
+				t.Fatalf("%T", k.Key)
+			}
+		}
+	})
+}
+
+// FuzzAnsweredPrincipal holds that an answer names a real user, or nobody at all.
+func FuzzAnsweredPrincipal(f *testing.F) {
+	f.Add("7", "iot_*, room/**", "a")
+	f.Add("", "", "")
+	f.Add("@somebody", ",", " ")
+	f.Fuzz(func(t *testing.T, user, read, publish string) {
+		p, err := answeredPrincipal(http.Header{"X-User-Id": {user}, "X-Channels": {read}, "X-Publish": {publish}})
+		_, invalid := channels.User(p.User)
+		if (err == nil) != (invalid == nil) || p.Admin || p.User == channels.Somebody || err != nil && len(p.Channels)+len(p.Publish) > 0 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+	})
 }
