@@ -43,7 +43,7 @@ func (a *app) newDoctor() *cobra.Command {
 			"clocks. Prints a line for each check: ok, warn or FAIL, what was found, and what to change. Exits with 0\n" +
 			"unless a check is FAIL. Run it on the machine and as the user that griphub serve runs on.\n\n" +
 			"Nothing that runs is disturbed: nothing is written to the log, the broker gets about 1,100 small messages on\n" +
-			"griphub/doctor/…, and each proxy up to 1,500 on channels that only the doctor sees. Where griphub serve does\n" +
+			"griphub/doctor/…, and each proxy up to 2,000 on channels that only the doctor sees. Where griphub serve does\n" +
 			"not run, the doctor answers in its place for some seconds.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -76,7 +76,7 @@ func (a *app) doctor(ctx context.Context, viewerURLs []string, w *findingWriter)
 // usedFile is the configuration file that config.Load reads.
 func (a *app) usedFile() string {
 	file := cmp.Or(a.configFile, os.Getenv("GRIPHUB_CONFIG"), config.DefaultFile)
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // the operator named it
 		return ""
 	}
 	return file

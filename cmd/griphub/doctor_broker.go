@@ -164,7 +164,7 @@ func (m machine) mosquitto(ctx context.Context, u *url.URL) (file string, conf m
 				continue
 			}
 		}
-		conf := parseMosquittoConf(string(text), p.read, p.list)
+		conf := parseMosquittoConf(string(text), func(dir string) []string { return p.readAll(dir, "*.conf") })
 		if flag, ok := p.option("-p", "--port"); ok {
 			conf.ports = append(conf.ports, flag)
 		}

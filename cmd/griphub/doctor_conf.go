@@ -1,7 +1,7 @@
 package main
 
 import (
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,37 +49,33 @@ type mosquittoConf struct {
 	ports []string
 }
 
-// includes bounds the files that a configuration may include, which may include themselves.
-const maxIncludes = 100
-
-// parseMosquittoConf reads a configuration. read and list give access to what it includes.
-func parseMosquittoConf(text string, read func(name string) ([]byte, error), list func(dir, pattern string) []string) mosquittoConf {
+// parseMosquittoConf reads a configuration. included returns the texts of the files of a directory that it includes.
+func parseMosquittoConf(text string, included func(dir string) []string) mosquittoConf {
 	c := mosquittoConf{options: make(map[string]string)}
-	pending := []string{text}
-	for files := 0; len(pending) > 0 && files < maxIncludes; files++ {
-		text, pending = pending[0], pending[1:]
-		for line := range strings.Lines(text) {
-			// A "#" begins a comment at the beginning of a line only.
-			line = strings.TrimSpace(line)
-			key, value, _ := strings.Cut(line, " ")
-			value = strings.TrimSpace(value)
-			switch {
-			case line == "" || line[0] == '#':
-			case key == "include_dir":
-				for _, name := range list(value, "*.conf") {
-					if included, err := read(filepath.Join(value, filepath.Base(name))); err == nil {
-						pending = append(pending, string(included))
-					}
-				}
-			case key == "listener" || key == "port":
-				port, _, _ := strings.Cut(value, " ")
-				c.ports = append(c.ports, port)
-			default:
-				c.options[key] = value
+	c.parse(text, included)
+	return c
+}
+
+func (c *mosquittoConf) parse(text string, included func(dir string) []string) {
+	for line := range strings.Lines(text) {
+		// A "#" begins a comment at the beginning of a line only.
+		line = strings.TrimSpace(line)
+		key, value, _ := strings.Cut(line, " ")
+		value = strings.TrimSpace(value)
+		switch {
+		case line == "" || line[0] == '#':
+		case key == "include_dir":
+			for _, text := range included(value) {
+				// Files that are included include no others.
+				c.parse(text, func(string) []string { return nil })
 			}
+		case key == "listener" || key == "port":
+			port, _, _ := strings.Cut(value, " ")
+			c.ports = append(c.ports, port)
+		default:
+			c.options[key] = value
 		}
 	}
-	return c
 }
 
 // listensOn tells whether the broker has a listener on the port.
@@ -87,10 +83,5 @@ func (c mosquittoConf) listensOn(port string) bool {
 	if len(c.ports) == 0 {
 		return port == "1883"
 	}
-	for _, p := range c.ports {
-		if p == port {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.ports, port)
 }

@@ -12,7 +12,7 @@ func diskOf(dir string) (disk, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return disk{}, fmt.Errorf("statfs %s: %w", dir, err)
 	}
-	return disk{free: s.Bavail * uint64(s.Bsize), kind: diskKind(int64(s.Type))}, nil
+	return disk{free: s.Bavail * uint64(s.Bsize), kind: diskKind(int64(s.Type))}, nil //nolint:unconvert // it is an int32 on some architectures
 }
 
 func diskKind(magic int64) string {

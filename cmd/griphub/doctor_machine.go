@@ -130,18 +130,20 @@ func (p program) read(name string) ([]byte, error) {
 	return readSmall(name)
 }
 
-// list lists the files of a directory that match the pattern, as the process sees them.
-func (p program) list(dir, pattern string) []string {
-	root := filepath.Join(p.dir, "root")
-	found, _ := filepath.Glob(filepath.Join(root, dir, pattern))
+// readAll reads the files of a directory that match the pattern, by name, as the process sees them; it leaves out those
+// that cannot be read.
+func (p program) readAll(dir, pattern string) (texts []string) {
+	dir = p.path(dir)
+	found, _ := filepath.Glob(filepath.Join(p.dir, "root", dir, pattern)) // the patterns are well-formed
 	if len(found) == 0 {
-		root = ""
 		found, _ = filepath.Glob(filepath.Join(dir, pattern))
 	}
-	for i := range found {
-		found[i] = strings.TrimPrefix(found[i], root)
+	for _, name := range found {
+		if text, err := readSmall(name); err == nil {
+			texts = append(texts, string(text))
+		}
 	}
-	return found
+	return texts
 }
 
 func readSmall(name string) ([]byte, error) {

@@ -203,7 +203,7 @@ func isOpen(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	if ip == nil {
-		return host != "localhost"
+		return false // a name, which says nothing
 	}
 	return ip.IsUnspecified() || !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast()
 }

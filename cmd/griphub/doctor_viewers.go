@@ -170,7 +170,7 @@ func (v *viewing) newChannel() channels.Channel {
 
 func (v *viewing) openChannel(ctx context.Context, channel channels.Channel) (*doctorStream, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	resp, err := openPage(ctx, v.address+"/events/"+string(channel), v.header(channel))
+	resp, err := openPage(ctx, v.address+"/events/"+string(channel), v.header(channel)) //nolint:bodyclose // doctorStream.close does
 	if err != nil {
 		cancel()
 		return nil, plainError(err)
