@@ -187,7 +187,7 @@ func TestProbeTellsWhyItIsNotLetIn(t *testing.T) {
 			switch {
 			case scene.want == nil && err != nil, scene.want != nil && err == nil:
 				t.Errorf("error is %v, want %v", err, scene.want)
-			case scene.want != nil && scene.want != someone && !errors.Is(err, scene.want):
+			case scene.want != nil && !errors.Is(scene.want, someone) && !errors.Is(err, scene.want):
 				t.Errorf("error is %v, want %v", err, scene.want)
 			case err != nil && strings.Contains(err.Error(), "-one"):
 				t.Errorf("%v shows the password", err)

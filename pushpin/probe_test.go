@@ -86,7 +86,7 @@ func TestExaminingTellsWhatIsNoPushpinAndWhy(t *testing.T) {
 			e, err := pushpin.Examine(t.Context(), parseProxy(t, s.URL+"/service/x?key=hunter2&iss=me"), "griphub-doctor")
 			switch {
 			case scene.want == nil && err != nil, scene.want != nil && err == nil,
-				scene.want != nil && scene.want != someError && !errors.Is(err, scene.want):
+				scene.want != nil && !errors.Is(scene.want, someError) && !errors.Is(err, scene.want):
 				t.Errorf("error is %v, want %v", err, scene.want)
 			case err != nil && strings.Contains(err.Error(), "hunter2"):
 				t.Errorf("%v shows the key", err)

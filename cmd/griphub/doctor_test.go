@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/mqttbridge"
 	"github.com/griphub/griphub/mqttbridge/brokertest"
 	"github.com/griphub/griphub/store"
 	"github.com/griphub/griphub/store/pgtest"
@@ -77,10 +82,9 @@ func TestDoctorFindsWhatIsWrongWithTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, scene := range map[string]struct{ database, cure string }{
-		"no directory":   {"sqlite:" + dir + "/missing/griphub.db", "let the user that griphub runs as write"},
-		"no database":    {"sqlite:" + dir + "/text.db", "correct database"},
-		"no PostgreSQL":  {"postgres://griphub:hunter2@127.0.0.1:1/griphub", "start PostgreSQL"},
-		"network drives": {"postgres://griphub:hunter2@127.0.0.1:1/griphub", "host, port, user, password and name"},
+		"no directory":  {"sqlite:" + dir + "/missing/griphub.db", "let the user that griphub runs as write"},
+		"no database":   {"sqlite:" + dir + "/text.db", "correct database"},
+		"no PostgreSQL": {"postgres://griphub:hunter2@127.0.0.1:1/griphub", "start PostgreSQL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,6 +141,49 @@ func TestDoctorFindsWhatIsWrongWithTheBroker(t *testing.T) {
 			t.Parallel()
 			diagnose(t, sound(t).but(sceneConfig{"mqtt": scene.mqtt})).want(scene.verdict, scene.check, scene.cure)
 		})
+	}
+}
+
+// swallow takes messages and forgets them.
+type swallow struct{}
+
+func (swallow) Process(context.Context, []devices.Message, ...any) error { return nil }
+
+func TestDoctorKnowsTheBrokerOfDevelopment(t *testing.T) {
+	t.Parallel()
+	c := sound(t).but(sceneConfig{"mqtt": fmt.Sprintf(`{url: "mqtt://%s"}`, freeAddress(t))})
+	cfg, err := config.Load(config.Options{File: c.write(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bridge, err := bridgeConfig(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker, err := mqttbridge.NewBroker(strings.TrimPrefix(bridge.URL, "mqtt://"), bridge.Rules, swallow{}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- broker.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	for deadline := time.Now().Add(scenePatience); !broker.Connected(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(broker.Err())
+		}
+	}
+	d := diagnose(t, c)
+	d.want(good, "broker", "")
+	for _, f := range d.findings {
+		if f.Verdict == broken && strings.HasPrefix(f.Check, "broker") {
+			t.Errorf("unexpected: %s", f)
+		}
 	}
 }
 
@@ -231,7 +278,9 @@ func TestDoctorFindsWhatIsWrongOnTheWayOfAViewer(t *testing.T) {
 		closed := c.but(sceneConfig{"channels": `[{match: "**", read: nobody}]`})
 		file := closed.write(t)
 		defer serving(t, file, c["ops_listen"])()
-		diagnoseFile(t, file).want(broken, "viewers", "let a rule in channels")
+		d := diagnoseFile(t, file)
+		d.wantNothingBroken()
+		d.want(dubious, "events", "let a rule in channels")
 	})
 	t.Run("channels that take a token", func(t *testing.T) {
 		file := c.but(sceneConfig{"channels": `[{match: "**", read: token}]`}).write(t)
