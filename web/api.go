@@ -50,7 +50,8 @@ func (s *Server) history(c *gin.Context) error {
 	if err != nil {
 		return badRequest(sentence(err))
 	}
-	if err := s.mayRead(c, channel); err != nil {
+	principal, err := s.reader(c, channel)
+	if err != nil {
 		return err
 	}
 	if !s.opts.Reader.Stored(channel) {
@@ -67,7 +68,7 @@ func (s *Server) history(c *gin.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the newest events of %s: %w", channel, err)
 		}
-		return s.historyPage(c, &page)
+		return historyPage(c, &page, principal)
 	case after != "":
 		if from.Seq, err = afterSeq(after, channel); err != nil {
 			return err
@@ -85,7 +86,7 @@ func (s *Server) history(c *gin.Context) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", channel, err)
 	}
-	return s.historyPage(c, &pages[0])
+	return historyPage(c, &pages[0], principal)
 }
 
 // afterSeq reads a cursor or a bare number.
@@ -102,23 +103,20 @@ func afterSeq(text string, channel channels.Channel) (channels.Seq, error) {
 	return 0, badRequest("after: want a cursor of this channel, or a number.")
 }
 
-func (s *Server) historyPage(c *gin.Context, page *channels.Page) error {
-	user, err := s.authenticate(c.Request)
-	if err != nil {
-		return err
-	}
-	body, _ := pollBody(page, user)
+func historyPage(c *gin.Context, page *channels.Page, reader channels.Principal) error {
+	body, _ := pollBody(page, reader)
 	c.Header("Cache-Control", "no-store")
 	c.Data(http.StatusOK, "application/json", body)
 	return nil
 }
 
-func (s *Server) mayRead(c *gin.Context, chans ...channels.Channel) error {
+// reader returns who asks, if they may read the channel.
+func (s *Server) reader(c *gin.Context, channel channels.Channel) (channels.Principal, error) {
 	principal, err := s.authenticate(c.Request)
 	if err != nil {
-		return err
+		return principal, err
 	}
-	return pollProblem(s.authorize(c.Request.Context(), principal, chans))
+	return principal, pollProblem(s.authorize(c.Request.Context(), principal, []channels.Channel{channel}))
 }
 
 func limitOf(c *gin.Context, standard, most int) (int, error) {
@@ -198,7 +196,7 @@ func (s *Server) showDevice(c *gin.Context) error {
 	if err != nil {
 		return badRequest(sentence(err))
 	}
-	if err := s.mayRead(c, channel); err != nil {
+	if _, err := s.reader(c, channel); err != nil {
 		return err
 	}
 	cursor, err := s.opts.Log.Heads(c.Request.Context(), []channels.Channel{channel})
