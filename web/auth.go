@@ -32,7 +32,7 @@ func (s *Server) authenticate(r *http.Request) (channels.Principal, error) {
 		return p, nil
 	case errors.Is(err, ErrUndecided):
 		return channels.Principal{}, &problem{status: http.StatusServiceUnavailable, code: "undecided",
-			message: "The application does not answer; try again."}
+			message: "Who you are cannot be decided now; try again."}
 	case errors.Is(err, errTurnedAway):
 		return channels.Principal{}, &problem{status: http.StatusForbidden, code: "forbidden",
 			message: "The application refuses these credentials."}

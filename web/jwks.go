@@ -101,10 +101,21 @@ func (s *JWKS) key(ctx context.Context, kid string) (any, error) {
 		key, found = s.find(kid)
 		s.mu.Unlock()
 	}
-	if !found {
-		return nil, errNoKey
+	switch {
+	case found:
+		return key, nil
+	case s.empty():
+		// The issuer has not answered yet: that says nothing against the token.
+		return nil, fmt.Errorf("token: the issuer's keys are not there: %w", ErrUndecided)
 	}
-	return key, nil
+	return nil, errNoKey
+}
+
+// empty tells that the issuer has never answered.
+func (s *JWKS) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys == nil
 }
 
 // find looks a key up. Keys that cannot be told apart are none.

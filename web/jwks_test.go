@@ -338,7 +338,7 @@ func TestTheServiceStartsBeforeTheIssuer(t *testing.T) {
 	h := openHub(t, func(o *web.Options) { o.Authenticator = j })
 	credentials := signed(t, jose.ES256, key, "a").Header.Get("Authorization")
 	for range 3 {
-		wantProblem(t, h.get("/api/devices", "Authorization", credentials), http.StatusUnauthorized)
+		wantProblem(t, h.get("/api/devices", "Authorization", credentials), http.StatusServiceUnavailable)
 		now.advance(5 * time.Second)
 	}
 	if w := h.get("/api/devices"); w.Code != http.StatusOK {
