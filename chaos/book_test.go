@@ -21,8 +21,8 @@ type message struct {
 	trusting bool
 	// attempts counts how often it was sent, to a device's knowledge.
 	attempts int
-	// acknowledged is when, zero for not yet.
-	acknowledged time.Time
+	// first is when it was first sent, and acknowledged when it was, zero for not yet.
+	first, acknowledged time.Time
 }
 
 // A book is what all senders have sent.
@@ -43,7 +43,9 @@ func (b *book) write(m *message) {
 func (b *book) attempt(m *message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m.attempts++
+	if m.attempts++; m.attempts == 1 {
+		m.first = time.Now()
+	}
 }
 
 func (b *book) acknowledge(m *message) {

@@ -220,7 +220,7 @@ func (r *run) breakThings() {
 		if m.heals {
 			verb = "is healed"
 		}
-		r.t.Logf("%7.2f s: %s %s: %s", time.Since(start).Seconds(), w.part, verb, w.name)
+		r.t.Logf("%s %7.2f s: %s %s: %s", time.Now().UTC().Format("15:04:05.000"), time.Since(start).Seconds(), w.part, verb, w.name)
 		if m.heals {
 			w.heal()
 		} else {

@@ -15,7 +15,7 @@ const (
 	// packetPatience is how long a device waits for an answer before it connects anew.
 	packetPatience = 4 * time.Second
 	// tail is how far back, from the last acknowledgement before a connection was lost, a careful device sends again.
-	tail = 2 * time.Second
+	tail = 3 * time.Second
 )
 
 // A device publishes numbered messages with QoS 1, one after the other, each again, over new connections, until the

@@ -19,6 +19,8 @@ const (
 	restartPause = 200 * time.Millisecond
 	// stopPatience is how long a program may take to end after SIGTERM.
 	stopPatience = 60 * time.Second
+	// startsWithin is how long a program may take until it listens to SIGTERM: before, any signal is its end.
+	startsWithin = time.Second
 )
 
 // A service is a program that is started again whenever it ends, as a service manager does, unless it is held down.
@@ -145,6 +147,7 @@ func (s *service) once() {
 	}
 	s.process, s.asked = cmd.Process, nil
 	s.starts++
+	start := time.Now()
 	s.mu.Unlock()
 	_ = cmd.Wait() // how it ended is in ProcessState
 	s.mu.Lock()
@@ -153,8 +156,8 @@ func (s *service) once() {
 	switch {
 	case s.asked == nil:
 		s.byItself = append(s.byItself, fmt.Sprintf("%s ended by itself: %v", s.name, cmd.ProcessState))
-	case s.asked == syscall.SIGTERM && cmd.ProcessState.ExitCode() != 0:
-		s.problems = append(s.problems, fmt.Sprintf("%s ended with %v after SIGTERM", s.name, cmd.ProcessState))
+	case s.asked == syscall.SIGTERM && cmd.ProcessState.ExitCode() != 0 && time.Since(start) > startsWithin:
+		s.problems = append(s.problems, fmt.Sprintf("%s ended with %v after SIGTERM, %v after its start", s.name, cmd.ProcessState, time.Since(start)))
 	}
 }
 

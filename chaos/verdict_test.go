@@ -12,7 +12,7 @@ import (
 )
 
 // forgettable is how long before a broker was killed a message may have been acknowledged that it has forgotten.
-const forgettable = time.Second
+const forgettable = 2500 * time.Millisecond
 
 // readLog reads all that the log has of a channel, through the API of a hub.
 func readLog(ctx context.Context, backend, channel string) ([]sighting, error) {
@@ -80,7 +80,7 @@ func (r *report) judgeLog(book *book, logs map[string][]sighting, brokerKills []
 	for _, channel := range slices.Sorted(maps.Keys(logs)) {
 		log := logs[channel]
 		r.stored += len(log)
-		stored[channel] = r.judgeChannel(book, channel, log)
+		stored[channel] = r.judgeChannel(book, channel, log, brokerKills)
 	}
 	for _, key := range slices.Sorted(maps.Keys(book.messages)) {
 		r.judgeMessage(book.messages[key], stored, brokerKills)
@@ -88,7 +88,7 @@ func (r *report) judgeLog(book *book, logs map[string][]sighting, brokerKills []
 }
 
 // judgeChannel looks at one channel's numbers and order, and returns how often it has each key.
-func (r *report) judgeChannel(book *book, channel string, log []sighting) map[string]int {
+func (r *report) judgeChannel(book *book, channel string, log []sighting, brokerKills []time.Time) map[string]int {
 	count := make(map[string]int)
 	newest := make(map[string]int)
 	for i, e := range log {
@@ -102,7 +102,7 @@ func (r *report) judgeChannel(book *book, channel string, log []sighting) map[st
 			continue
 		}
 		count[e.key]++
-		if m.number < newest[m.source] {
+		if m.number < newest[m.source] && (m.named || m.killsSince(brokerKills) == 0) {
 			r.late++
 			r.problemf("the log of %s has %s at %d, after number %d of the same sender", channel, e.key, e.seq, newest[m.source])
 		}
@@ -119,36 +119,55 @@ func (r *report) judgeMessage(m *message, stored map[string]map[string]int, brok
 	} else {
 		r.unanswered++
 	}
-	most := 1
+	most, excused := 1, 0
 	if !m.named {
-		most = m.attempts
+		most, excused = m.attempts, m.killsSince(brokerKills)
 	}
-	lost, twice, forgotten := false, false, false
+	var lost, twice, forgotten, repeated bool
 	for _, channel := range m.channels {
 		n := stored[channel][m.key]
 		switch {
-		case n > most:
+		case n > most+excused:
 			twice = true
 			r.problemf("%s, sent %d times, is %d times in %s", m.key, m.attempts, n, channel)
+		case n > most:
+			repeated = true
 		case n > 0 || !acknowledged || channel == trimmedChannel:
-		case m.trusting && slices.ContainsFunc(brokerKills, func(kill time.Time) bool {
-			return m.acknowledged.Before(kill.Add(packetPatience)) && kill.Sub(m.acknowledged) < forgettable
-		}):
+		case m.trusting && m.forgettable(brokerKills):
 			forgotten = true
 		default:
 			lost = true
 			r.problemf("%s was acknowledged at %s and is not in %s", m.key, m.acknowledged.Format("15:04:05.000"), channel)
 		}
 	}
-	switch {
-	case lost:
-		r.lost++
-	case forgotten:
-		r.forgotten++
+	r.lost += count(lost)
+	r.twice += count(twice)
+	r.repeated += count(repeated)
+	r.forgotten += count(forgotten && !lost)
+}
+
+func count(happened bool) int {
+	if happened {
+		return 1
 	}
-	if twice {
-		r.twice++
+	return 0
+}
+
+// killsSince counts how often the broker was killed since the message was first sent.
+func (m *message) killsSince(brokerKills []time.Time) (n int) {
+	for _, kill := range brokerKills {
+		n += count(m.attempts > 0 && kill.After(m.first))
 	}
+	return n
+}
+
+// forgettable tells that the broker was killed when it may not have saved the message yet.
+func (m *message) forgettable(brokerKills []time.Time) bool {
+	return slices.ContainsFunc(brokerKills, func(kill time.Time) bool {
+		since := kill.Sub(m.acknowledged)
+		// What the broker has sent before it was killed may be read after it.
+		return since < forgettable && since > -time.Second
+	})
 }
 
 // judgeView holds what a viewer was shown against the log.
@@ -169,7 +188,7 @@ func (r *report) judgeView(v viewer, logs map[string][]sighting) {
 				result.problem("%s:%d was shown as %s, which the log does not have there", channel, e.seq, e.key)
 			}
 		}
-		if at, ok := result.at[channel], true; ok && !v.left() && at != log[len(log)-1].seq {
+		if at := result.at[channel]; !v.left() && at != log[len(log)-1].seq {
 			result.lost += int(log[len(log)-1].seq - at)
 			result.problem("%s: stands at %d at the end, and the log at %d", channel, at, log[len(log)-1].seq)
 		}

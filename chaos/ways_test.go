@@ -88,10 +88,10 @@ func (s *system) stops(part, name string, programs func() map[string]int, longes
 		heal: func() { signalAll(stopped, syscall.SIGCONT) }}
 }
 
-// addBroker starts a Mosquitto that saves what it has after each pass of its event loop, and adds its ways.
+// addBroker starts a Mosquitto that saves what it has each second, and adds its ways.
 func (s *system) addBroker(t *testing.T) *brokertest.Broker {
 	t.Helper()
-	broker := brokertest.Start(t, brokertest.Conf("autosave_on_changes true"))
+	broker := brokertest.Start(t)
 	s.mqtt, s.forgets = broker.Addr, true
 	s.add(
 		&way{part: "Mosquitto", name: "SIGTERM", weight: 2, shortest: 50 * ms, longest: 3000 * ms, inject: broker.Stop, heal: broker.Restart},
