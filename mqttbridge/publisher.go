@@ -64,7 +64,9 @@ func (p *Publisher) Run(ctx context.Context) error {
 // A refusedError is a CONNACK that says no.
 type refusedError struct{ reason byte }
 
-func (e *refusedError) Error() string { return "the broker refuses the connection: " + reasonText(e.reason) }
+func (e *refusedError) Error() string {
+	return "the broker refuses the connection: " + reasonText(e.reason)
+}
 
 // serve is one connection, from its making to its end. The error is why it could not be made.
 func (p *Publisher) serve(ctx context.Context) error {

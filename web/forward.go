@@ -223,7 +223,7 @@ func (f *Forward) fetch(ctx context.Context, question http.Header) (answer, erro
 	if err != nil {
 		return answer{}, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close()
 	if resp.ContentLength >= 0 && resp.ContentLength <= maxForwardBody {
 		_, _ = io.Copy(io.Discard, resp.Body) // the status and the header have said everything
 	}
