@@ -12,6 +12,7 @@ type message struct {
 	// source sends its messages one after the other.
 	source string
 	number int
+	text   string // more payload
 	// channels are where it has to appear.
 	channels []string
 	// named tells that the message has an id by which a repetition is recognised.

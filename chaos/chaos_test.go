@@ -89,6 +89,8 @@ type run struct {
 	book    *book
 	viewers []viewer
 	report  *report
+	pages   int    // that were opened
+	last    string // what was waited for last
 
 	senders sync.WaitGroup
 	stop    chan struct{}
@@ -116,9 +118,10 @@ func (r *run) all() {
 		return ""
 	})
 	r.stopSenders()
+	r.openArchive()
 	ended := time.Now()
 	logs := r.settle()
-	r.report.settled = time.Since(ended)
+	r.report.settled, r.report.last = time.Since(ended), r.last
 	for _, v := range r.viewers {
 		v.close()
 	}
@@ -138,6 +141,7 @@ func (r *run) await(what string, patience time.Duration, missing func() string) 
 		if left == "" {
 			return
 		}
+		r.last = left
 		if time.Now().After(deadline) {
 			r.report.problemf("waited %v in vain until %s: %s", patience, what, left)
 			return
@@ -153,12 +157,12 @@ func (r *run) openViewers() {
 		openStream(t, url, "/iot/stream/alpha/a0/", "iot_alpha_a0"),
 		openStream(t, url, "/events/?channel=room-0&channel=room-1&channel=iot_beta", "room-0", "room-1", "iot_beta"),
 		openStream(t, url, "/events/brief/", trimmedChannel),
-		openSocket(url, "/ws/iot/alpha/", "iot_alpha"),
-		openSocket(url, "/ws/events/?channel=room-0&channel=room-1", "room-0", "room-1"),
-		openSocket(url, "/ws/events/?channel=brief", trimmedChannel),
-		openPoller(url, "/iot/poll/alpha/", "iot_alpha", 0, false),
-		openPoller(url, "/iot/poll/beta/", "iot_beta", 5, false),
-		openPoller(url, "/iot/poll/beta/b1/", "iot_beta_b1", 0, true),
+		openSocket(url, "/ws/iot/alpha/", nil, "iot_alpha"),
+		openSocket(url, "/ws/events/?channel=room-0&channel=room-1", nil, "room-0", "room-1"),
+		openSocket(url, "/ws/events/?channel=brief", nil, trimmedChannel),
+		openPoller(url, "/iot/poll/alpha/", "iot_alpha", 0, false, nil),
+		openPoller(url, "/iot/poll/beta/", "iot_beta", 5, false, nil),
+		openPoller(url, "/iot/poll/beta/b1/", "iot_beta_b1", 0, true, nil),
 	}
 }
 
@@ -204,6 +208,8 @@ func (r *run) startSenders() {
 		}
 		r.senders.Go(func() { p.run(ctx, r.stop) })
 	}
+	c := &cron{id: "c0", config: r.system.config, pace: 3 * time.Second, rng: rand.New(rand.NewPCG(r.seed, 300)), book: r.book}
+	r.senders.Go(func() { c.run(ctx, r.stop) })
 }
 
 // breakThings carries the plan out. Where something takes its time, what comes after is put off.
@@ -230,12 +236,28 @@ func (r *run) breakThings() {
 	}
 }
 
-// openPage opens a page that is left after the next fault: streams are opened and left at all moments.
+// openPage opens a page that is left after the next fault: streams are opened and left at all moments. Every other one
+// begins at the beginning of the log.
 func (r *run) openPage() viewer {
-	page := openStream(r.t, r.system.balancer.url, "/events/?channel=room-0&channel=iot_alpha", "room-0", "iot_alpha")
+	path := "/events/?channel=room-0&channel=iot_alpha"
+	if r.pages++; r.pages%2 == 0 {
+		path += "&lastEventId=room-0:0,iot_alpha:0"
+	}
+	page := openStream(r.t, r.system.balancer.url, path, "room-0", "iot_alpha")
 	page.passing = true
 	r.viewers = append(r.viewers, page)
 	return page
+}
+
+// openArchive opens, when all is over, viewers that begin at the beginning of the log.
+func (r *run) openArchive() {
+	url := r.system.balancer.url
+	r.viewers = append(r.viewers,
+		openStream(r.t, url, "/events/?channel=room-0&channel=room-1&channel=iot_alpha&lastEventId=room-0:0,room-1:0,iot_alpha:0",
+			"room-0", "room-1", "iot_alpha"),
+		openSocket(url, "/ws/iot/beta/", map[string]int64{"iot_beta": 0}, "iot_beta"),
+		openPoller(url, "/iot/poll/beta/", "iot_beta", 0, false, map[string]int64{"iot_beta": 0}),
+	)
 }
 
 func (r *run) stopSenders() {

@@ -65,7 +65,7 @@ func (d *device) run(ctx context.Context, stop <-chan struct{}) {
 func (d *device) message(n int) *message {
 	m := &message{
 		key: fmt.Sprintf("%s-%d", d.id, n), source: d.id, number: n, named: d.named, trusting: d.trusting,
-		channels: []string{"iot_" + d.kind, "iot_" + d.kind + "_" + d.id},
+		channels: []string{"iot_" + d.kind, "iot_" + d.kind + "_" + d.id}, text: padding(d.rng),
 	}
 	d.book.write(m)
 	return m
@@ -115,10 +115,11 @@ func (d *device) publish(ctx context.Context, m *message) error {
 	ctx, cancel := context.WithTimeout(ctx, packetPatience)
 	defer cancel()
 	d.book.attempt(m)
-	payload := fmt.Sprintf(`{"key":%q,"n":%d}`, m.key, m.number)
+	id := ""
 	if m.named {
-		payload = fmt.Sprintf(`{"id":%q,"key":%q,"n":%d}`, m.key, m.key, m.number)
+		id = fmt.Sprintf(`"id":%q,`, m.key)
 	}
+	payload := fmt.Sprintf(`{%s"key":%q,"n":%d,"text":%q}`, id, m.key, m.number, m.text)
 	// An answer of 0x80 and above is an error (MQTT 5, section 2.4), which paho tells too.
 	_, err := d.client.Publish(ctx, &paho.Publish{
 		Topic: "things/" + d.kind + "/" + d.id + "/data", QoS: 1, Payload: []byte(payload),

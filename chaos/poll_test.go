@@ -21,8 +21,9 @@ type poller struct {
 	cookie bool // its place is in a cookie and not in the address
 }
 
-// openPoller polls the path, which has one channel. Its place is in the address, or with cookie in a cookie.
-func openPoller(url func(string) string, path, channel string, wait int, cookie bool) *poller {
+// openPoller polls the path, which has one channel. Its place is in the address, or with cookie in a cookie. It begins at
+// from, nil for with the newest events.
+func openPoller(url func(string) string, path, channel string, wait int, cookie bool, from map[string]int64) *poller {
 	kind := "poll"
 	switch {
 	case cookie:
@@ -37,6 +38,7 @@ func openPoller(url func(string) string, path, channel string, wait int, cookie 
 			Transport: &http.Transport{DisableKeepAlives: true},
 		},
 	}
+	p.seen.open(from)
 	if cookie {
 		p.client.Jar, _ = cookiejar.New(nil) // it never fails
 	}

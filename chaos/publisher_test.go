@@ -6,6 +6,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -63,7 +65,16 @@ func (p *publisher) draft(n int) (*message, string) {
 		address = fmt.Sprintf(`"channel":%q`, trimmedChannel)
 	}
 	p.book.write(m)
-	return m, fmt.Sprintf(`{%s,"event":"data","id":%q,"data":{"key":%q,"n":%d,"text":"100 %%"}}`, address, m.key, m.key, n)
+	return m, fmt.Sprintf(`{%s,"event":"data","id":%q,"data":{"key":%q,"n":%d,"text":"100 %%%s"}}`, address, m.key, m.key, n, padding(p.rng))
+}
+
+// padding makes one message in twenty so big that few fit into a reply.
+func padding(rng *rand.Rand) string {
+	const some, most = 1 << 10, 24 << 10
+	if rng.IntN(20) > 0 {
+		return ""
+	}
+	return strings.Repeat("x", some+rng.IntN(most-some))
 }
 
 // post returns when the request was answered by 200, or ctx has ended.
@@ -105,4 +116,52 @@ func (p *publisher) try(ctx context.Context, client *http.Client, body string) (
 	// Only a whole answer is an acknowledgement.
 	text, err = io.ReadAll(resp.Body)
 	return resp.StatusCode, text, err
+}
+
+// A cron publishes with the command griphub publish, again and again until it says that the event is stored.
+type cron struct {
+	id     string
+	config string // file
+	pace   time.Duration
+	rng    *rand.Rand
+	book   *book
+}
+
+// run publishes until stop is closed and the command at hand has succeeded, or ctx ends.
+func (c *cron) run(ctx context.Context, stop <-chan struct{}) {
+	for n := 1; ; n++ {
+		m := &message{key: fmt.Sprintf("%s-%d", c.id, n), source: c.id, number: n, named: true, channels: []string{"room-1"}}
+		c.book.write(m)
+		for ctx.Err() == nil && !c.try(ctx, m) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(500 * time.Millisecond):
+			}
+		}
+		select {
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(between(c.rng, c.pace/2, c.pace*3/2)):
+		}
+	}
+}
+
+func (c *cron) try(ctx context.Context, m *message) (stored bool) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	c.book.attempt(m)
+	made := griphub("publish", "--config", c.config, "--event", "data", "--id", m.key, "room-1", fmt.Sprintf(`{"key":%q}`, m.key))
+	cmd := exec.CommandContext(ctx, made.Path, made.Args[1:]...)
+	cmd.Env, cmd.Dir = made.Env, filepath.Dir(c.config)
+	_ = cmd.Run() // how it ended is in its exit code
+	switch cmd.ProcessState.ExitCode() {
+	case 0, 3: // stored and sent, stored
+		c.book.acknowledge(m)
+		return true
+	case 2:
+		c.book.problem("griphub publish does not understand its arguments")
+	}
+	return false
 }

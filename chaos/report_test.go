@@ -16,7 +16,8 @@ type report struct {
 	faults   []fault
 	leftOut  []string
 	took     time.Duration
-	settled  time.Duration // after the last fault, until everybody had seen everything
+	settled  time.Duration // after the load, until everybody had seen everything
+	last     string        // what was waited for last
 	restarts []string
 
 	acknowledged, unanswered  int // messages
@@ -35,8 +36,8 @@ type seen struct {
 
 func (r *report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "chaos: %s, seed %d, %d faults in %v, settled %v after the load\n\n",
-		r.setup, r.seed, len(r.faults), r.took.Round(time.Second), r.settled.Round(100*time.Millisecond))
+	fmt.Fprintf(&b, "chaos: %s, seed %d, %d faults in %v, settled %v after the load (%s)\n\n",
+		r.setup, r.seed, len(r.faults), r.took.Round(time.Second), r.settled.Round(100*time.Millisecond), r.last)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "fault\t\tcount\tseconds in all")
 	type line struct {

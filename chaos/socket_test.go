@@ -26,8 +26,10 @@ type socket struct {
 	url func(string) string
 }
 
-func openSocket(url func(string) string, path string, channels ...string) *socket {
+// openSocket opens one that begins at from, nil for the place of its first pong.
+func openSocket(url func(string) string, path string, from map[string]int64, channels ...string) *socket {
 	s := &socket{newWatcher("WebSocket", path, channels), url}
+	s.seen.open(from)
 	s.start(200*time.Millisecond, s.connect)
 	return s
 }

@@ -29,7 +29,7 @@ import (
 // trimmedChannel is the channel of which old events are deleted, all but the newest trimmedTo.
 const (
 	trimmedChannel = "brief"
-	trimmedTo      = 15
+	trimmedTo      = 4
 )
 
 // secret signs next links, the same at all instances of a hub.
@@ -40,6 +40,7 @@ type system struct {
 	hubs     []*service
 	backends []string // of the hubs, as URLs without a path
 	ops      []string
+	config   string     // a hub's file, for commands
 	services []*service // all of them, hubs and others
 	balancer *balancer
 	mqtt     string // host:port
@@ -125,7 +126,7 @@ func newDev(t *testing.T) *system {
 		cmd.Dir = filepath.Dir(given)
 		return cmd
 	})
-	s.mqtt = mqtt
+	s.mqtt, s.config = mqtt, filepath.Join(dir, "griphub.yaml")
 	s.backends, s.ops = []string{"http://" + backend}, []string{"http://" + ops}
 	s.balancer = startBalancer(t, public)
 	s.addHub(hub)
@@ -165,6 +166,7 @@ func (s *system) serve(t *testing.T, count int, database string, broker *brokert
 		config := filepath.Join(dir, "griphub.yaml")
 		writeFile(t, config, fmt.Sprintf("listen: %s\nops_listen: %s\ndatabase: %s\nsecret: %s\ngrip: {urls: [%s]}\nmqtt: {url: %s}\nauth: {mode: none}\n%s",
 			listens[i], ops, database, secret, strings.Join(urls, ", "), broker.URL, common))
+		s.config = config
 		name := "griphub"
 		proxy := "Pushpin"
 		if count > 1 {
