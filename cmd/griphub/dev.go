@@ -244,10 +244,10 @@ griphub is ready.
   Dashboard   %[1]s/
   Stream      curl -N %[1]s/iot/stream/weatherstation/
   Publish     mosquitto_pub -q 1 -p %[2]d -t things/weatherstation/ws-001/data -m '{"temperature":25.3}'
-              griphub publish --config %[3]s iot_weatherstation --event note '{"text":"hello"}'
+              %[4]s publish --config %[3]s iot_weatherstation --event note '{"text":"hello"}'
 
 Ctrl-C stops everything.
-`, address, f.mqtt, filepath.Join(f.dir, "griphub.yaml"))
+`, address, f.mqtt, filepath.Join(f.dir, "griphub.yaml"), os.Args[0])
 	<-ctx.Done()
 	return nil
 }
