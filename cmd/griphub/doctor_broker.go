@@ -141,7 +141,11 @@ func (d *doctor) examineMosquitto(ctx context.Context, r *report, g mqttbridge.G
 	r.mosquitto(file, conf)
 }
 
-var errNotHere = errors.New("it is not on this machine, or of another user")
+// Why a program's configuration is not seen.
+var (
+	errNotHere    = errors.New("no such program is seen on this machine")
+	errUnreadable = errors.New("this user may not read it")
+)
 
 // mosquitto finds the configuration of the Mosquitto that listens on the URL's port. The file is empty where Mosquitto runs
 // without one.
@@ -158,9 +162,10 @@ func (m machine) mosquitto(ctx context.Context, u *url.URL) (file string, conf m
 		name, named := p.option("-c", "--config-file")
 		var text []byte
 		if named {
+			name = p.path(name)
 			var failed error
 			if text, failed = p.read(name); failed != nil {
-				err = failed
+				err = errUnreadable
 				continue
 			}
 		}
@@ -169,7 +174,7 @@ func (m machine) mosquitto(ctx context.Context, u *url.URL) (file string, conf m
 			conf.ports = append(conf.ports, flag)
 		}
 		if conf.listensOn(port) {
-			return p.path(name), conf, nil
+			return name, conf, nil
 		}
 	}
 	return "", mosquittoConf{}, err

@@ -88,7 +88,7 @@ func startDebianPushpin(t *testing.T, backend string) *debianPushpin {
 	}
 	for name, text := range map[string]string{
 		"pushpin.conf": fmt.Sprintf(debianConf, p.viewers, port(p.control)),
-		"routes":       "* " + backend + ",over_http\n",
+		"routes":       "* " + backend + ",over_http\n" + readyHost + " test\n",
 		"zurl.conf":    debianZurlConf,
 	} {
 		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
@@ -98,10 +98,10 @@ func startDebianPushpin(t *testing.T, backend string) *debianPushpin {
 	// As the package's runner starts them.
 	conf := "--config=" + filepath.Join(p.dir, "pushpin.conf")
 	p.run(t, "zurl", "--config=zurl.conf", "--loglevel=1")
-	p.run(t, "pushpin-proxy", conf, "--ipc-prefix=pushpin-", "--loglevel=1")
-	p.run(t, "pushpin-handler", conf, "--ipc-prefix=pushpin-", "--loglevel=1")
 	p.run(t, "condure", "--log-level=1", "--listen="+p.viewers+",stream", "--zclient-stream=ipc://run/pushpin-condure",
 		"--buffer-size=8192", "--stream-maxconn=50000")
+	p.run(t, "pushpin-proxy", conf, "--ipc-prefix=pushpin-", "--loglevel=1")
+	p.run(t, "pushpin-handler", conf, "--ipc-prefix=pushpin-", "--loglevel=1")
 	p.await(t)
 	return p
 }
@@ -127,27 +127,42 @@ func (p *debianPushpin) run(t *testing.T, name string, args ...string) {
 	})
 }
 
-// await waits until requests go through, also where that is to nobody.
+// readyHost is a host that Pushpin's own test backend answers for.
+const readyHost = "ready.invalid"
+
+// await waits until streams are held, and requests go out, be it to nobody.
 func (p *debianPushpin) await(t *testing.T) {
 	t.Helper()
 	client := http.Client{Timeout: time.Second}
-	for _, address := range []string{"http://" + p.control + "/", "http://" + p.viewers + "/"} {
+	for _, ask := range []struct {
+		host, address string
+		status        int
+	}{
+		{"", "http://" + p.control + "/", http.StatusOK},
+		{readyHost, "http://" + p.viewers + "/stream?channel=ready", http.StatusOK},
+		{"", "http://" + p.viewers + "/", http.StatusBadGateway},
+	} {
 		for deadline := time.Now().Add(scenePatience); ; time.Sleep(20 * time.Millisecond) {
-			resp, err := client.Get(address)
+			req, err := http.NewRequest(http.MethodGet, ask.address, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = ask.host
+			resp, err := client.Do(req)
 			if err == nil {
 				resp.Body.Close()
-				if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusServiceUnavailable {
+				if resp.StatusCode == ask.status {
 					break
 				}
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("Pushpin does not answer at %s: %v", address, err)
+				t.Fatalf("Pushpin does not answer at %s: %v", ask.address, err)
 			}
 		}
 	}
 }
 
-// gripURLs is the value of grip in a configuration.
+// grip is the value of grip in a configuration.
 func (p *debianPushpin) grip(key string) string {
 	return fmt.Sprintf(`{urls: ["http://%s?iss=pushpin&key=%s"]}`, p.control, key)
 }

@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/griphub/griphub/cmd/griphub/config"
 	"github.com/griphub/griphub/mqttbridge"
 	"github.com/griphub/griphub/store"
 )
@@ -242,5 +244,46 @@ func TestAViewerLimitBelowTheLimitOfFilesIsReported(t *testing.T) {
 	c.limits("pushpin.conf")
 	if verdicts, cures := only(*c.report); verdicts != "FAIL" || !strings.Contains(cures, "set client_maxconn=120000 or more") {
 		t.Errorf("got %s with %q", verdicts, cures)
+	}
+}
+
+func TestAnAnswerTellsWhoGaveIt(t *testing.T) {
+	own := &backend{standIn: &standIn{token: "mine"}}
+	serve := &backend{serving: true}
+	answer := func(status int, contentType string, headers ...string) *http.Response {
+		h := http.Header{"Content-Type": {contentType}}
+		for i := 0; i < len(headers); i += 2 {
+			h.Set(headers[i], headers[i+1])
+		}
+		return &http.Response{StatusCode: status, Header: h}
+	}
+	for name, scene := range map[string]struct {
+		backend *backend
+		resp    *http.Response
+		want    error
+	}{
+		"serve's stream":         {serve, answer(200, "text/event-stream"), nil},
+		"the doctor's own":       {own, answer(200, "text/event-stream", standInHeader, "mine"), nil},
+		"another doctor's":       {own, answer(200, "text/event-stream", standInHeader, "theirs"), errNotOurs},
+		"another griphub's":      {own, answer(200, "text/event-stream"), errNotOurs},
+		"another griphub's 501":  {own, answer(501, "application/problem+json"), errNotOurs},
+		"serve's 501":            {serve, answer(501, "application/problem+json"), errNotSigned},
+		"a page":                 {serve, answer(200, "text/html"), errNotOurs},
+		"a redirect":             {serve, answer(302, ""), errNotOurs},
+		"instructions":           {serve, answer(200, "text/event-stream", "Grip-Hold", "stream"), errNoProxy},
+		"nobody behind":          {serve, answer(502, "text/plain"), errNotRouted},
+		"no handler":             {serve, answer(500, "text/plain"), errNotHeld},
+		"something wrong inside": {serve, answer(500, "application/problem+json"), errNotOurs},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &proxyCheck{doctor: &doctor{cfg: config.Default()}, backend: scene.backend}
+			err := c.newViewing("http://viewers").judge(scene.resp)
+			if !errors.Is(err, scene.want) {
+				t.Errorf("error is %v, want %v", err, scene.want)
+			}
+			if err != nil && c.routeCure(err) == c.routeCure(errors.New("any")) {
+				t.Errorf("%v has no cure of its own", err)
+			}
+		})
 	}
 }

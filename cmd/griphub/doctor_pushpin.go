@@ -193,7 +193,7 @@ func (m machine) pushpin(ctx context.Context, proxy grip.Proxy) (*pushpinSetting
 		}
 		text, failed := p.read(name)
 		if failed != nil {
-			err = failed
+			err = errUnreadable
 			continue
 		}
 		s := &pushpinSettings{file: p.path(name), values: parsePushpinConf(string(text))}

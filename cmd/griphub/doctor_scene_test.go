@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -65,14 +67,26 @@ func (c sceneConfig) write(t *testing.T) (file string) {
 	return file
 }
 
+// freeAddress returns an address on which nobody listens. Its port is below those that the kernel gives to clients, and no
+// other test is given it until this one ends, in whatever process.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, last, attempts = 12_000, 32_000, 200
+	for range attempts {
+		port := strconv.Itoa(first + rand.IntN(last-first))
+		claim, err := net.Listen("unix", "@griphub-e2e-port-"+port)
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { claim.Close() })
+		address := net.JoinHostPort("127.0.0.1", port)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatalf("no free port in %d attempts", attempts)
+	return ""
 }
 
 // A diagnosis is what the command printed.
@@ -173,28 +187,22 @@ func serving(t *testing.T, file, ops string) (stop func()) {
 	root := newRoot()
 	root.SetArgs([]string{"serve", "--config", file})
 	go func() { ended <- root.ExecuteContext(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("serve: %v", err)
 		}
-	}
+	})
 	t.Cleanup(stop)
 	for deadline := time.Now().Add(scenePatience); ; time.Sleep(20 * time.Millisecond) {
-		resp, err := http.Get("http://" + ops + "/readyz")
-		if err == nil {
+		if resp, err := http.Get("http://" + ops + "/readyz"); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return stop
 			}
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("serve is not ready: %v", err)
+		if len(ended) > 0 || time.Now().After(deadline) {
+			t.Fatal("serve is not ready")
 		}
 	}
 }

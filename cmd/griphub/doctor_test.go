@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -142,6 +144,37 @@ func TestDoctorFindsWhatIsWrongWithTheBroker(t *testing.T) {
 			diagnose(t, sound(t).but(sceneConfig{"mqtt": scene.mqtt})).want(scene.verdict, scene.check, scene.cure)
 		})
 	}
+}
+
+func TestDoctorReadsWhatMosquittoWasStartedWith(t *testing.T) {
+	t.Parallel()
+	// Without a configuration file, as who starts it by hand does, Mosquitto keeps nothing.
+	address := freeAddress(t)
+	path, err := exec.LookPath("mosquitto")
+	if err != nil {
+		path = "/usr/sbin/mosquitto" // where Debian puts servers
+	}
+	mosquitto := exec.Command(path, "-p", portOf(address))
+	if err := mosquitto.Start(); err != nil {
+		t.Fatalf("%v (apt-get install mosquitto)", err)
+	}
+	t.Cleanup(func() {
+		_ = mosquitto.Process.Kill()
+		_ = mosquitto.Wait()
+	})
+	for deadline := time.Now().Add(scenePatience); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	d := diagnose(t, sound(t).but(sceneConfig{"mqtt": fmt.Sprintf(`{url: "mqtt://%s"}`, address)}))
+	d.want(broken, "mosquitto.conf persistence", "start mosquitto with -c")
+	d.want(broken, "mosquitto.conf max_queued_messages", "set max_queued_messages 0 in a mosquitto.conf")
 }
 
 // swallow takes messages and forgets them.

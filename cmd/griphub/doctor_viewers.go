@@ -37,6 +37,10 @@ func (c *proxyCheck) viewers(ctx context.Context) {
 	}
 	v := c.newViewing(address)
 	first, err := v.open(ctx)
+	if errors.Is(err, errNoAnswer) {
+		// Requests that come in the moments after Pushpin's start are never answered.
+		first, err = v.open(ctx)
+	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED) && !given:
 		c.warn(check, fmt.Sprintf("not tested: nobody answers at %s", address), "give the public address with --proxy-url")
@@ -73,6 +77,8 @@ func (c *proxyCheck) viewerURL(ctx context.Context) (address string, given bool)
 
 // Why a stream does not open.
 var (
+	errNoAnswer     = fmt.Errorf("no answer within %s", answerPatience)
+	errNotHeld      = errors.New("the proxy cannot hold streams")
 	errNotRouted    = errors.New("the proxy cannot reach griphub")
 	errNotOurs      = errors.New("another backend answers")
 	errNotSigned    = errors.New("griphub does not accept the proxy's signature")
@@ -89,6 +95,8 @@ func (c *proxyCheck) routeCure(err error) string {
 	}
 	target := dialAddress(c.cfg.Listen)
 	switch {
+	case errors.Is(err, errNotHeld):
+		return "run the doctor again if Pushpin has just started, else restart it and see in its log what is wrong with pushpin-handler"
 	case errors.Is(err, errNotRouted):
 		return fmt.Sprintf("let %s send requests to griphub with the line \"* %s,over_http\", and see that zurl runs (Pushpin before 1.40 sends requests through it)", routes, target)
 	case errors.Is(err, errNotOurs):
@@ -199,6 +207,9 @@ func (v *viewing) judge(resp *http.Response) error {
 	switch {
 	case resp.StatusCode == http.StatusBadGateway:
 		return fmt.Errorf("%w (status 502)", errNotRouted)
+	case resp.StatusCode == http.StatusInternalServerError && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain"):
+		// Pushpin's own answer; griphub's is of another type.
+		return fmt.Errorf("%w (status 500)", errNotHeld)
 	case resp.Header.Get(grip.HeaderHold) != "" || resp.Header.Get(grip.HeaderChannel) != "":
 		return errNoProxy
 	case standIn != nil && resp.Header.Get(standInHeader) == standIn.token:
@@ -257,7 +268,7 @@ func (s *doctorStream) awaitOpening() error {
 // plainError takes the address out of an error: the report says it already.
 func plainError(err error) error {
 	if os.IsTimeout(err) {
-		return fmt.Errorf("no answer within %s", answerPatience)
+		return errNoAnswer
 	}
 	if inURL, ok := errors.AsType[*url.Error](err); ok {
 		return inURL.Err
