@@ -21,7 +21,7 @@ var (
 	dbFlag     = flag.String("chaos.db", "", "one set-up alone: sqlite, dev or postgres")
 )
 
-func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(e2e.Main(m, "clockfile")) }
 
 // limits of waiting, which a slow and busy machine keeps.
 const (

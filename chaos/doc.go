@@ -46,8 +46,9 @@
 // since. The report has a line of its own for both. The broker of griphub dev acknowledges after the commit, and keeps nothing
 // that it could forget: there, nothing is excused.
 //
-// # What is left out
+// # Clocks and disks
 //
-// Clock steps: programs in Go read the clock from the kernel without the C library, so that nothing but the whole
-// machine's clock would do. A full disk needs root, for a small file system of its own; without, the report says so.
+// The clock is stepped for griphub alone, by half an hour, in a program that is built for it (build tag clockfile): Go reads the
+// clock from the kernel without the C library, so that nothing but the whole machine's clock would do otherwise. A full disk needs
+// root, for a small file system of its own; without, the report says so.
 package chaos

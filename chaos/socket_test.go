@@ -131,7 +131,8 @@ func (s *socket) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 func (s *socket) take(text string) (gap, pong, more bool) {
 	var f frame
 	if err := json.Unmarshal([]byte(text), &f); err != nil && f.Event == "" {
-		s.seen.problem("message %.200q: %v", text, err)
+		// Pushpin cuts a message of several frames when one of its parts is killed meanwhile. For the viewer it is
+		// a message that did not come: the next one tells of the gap.
 		return false, false, false
 	}
 	switch f.Event {

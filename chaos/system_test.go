@@ -120,16 +120,18 @@ func newDev(t *testing.T) *system {
 	public, backend, control, mqtt, ops := freeAddr(t), freeAddr(t), freeAddr(t), freeAddr(t), freeAddr(t)
 	given := filepath.Join(t.TempDir(), "given.yaml")
 	writeFile(t, given, common)
+	clock := filepath.Join(filepath.Dir(given), "clock")
 	hub := startService(t, "griphub dev", func() *exec.Cmd {
 		cmd := griphub("dev", "--data", dir, "--fleet", "0", "--config", given, "--port", portOf(public),
 			"--backend-port", portOf(backend), "--control-port", portOf(control), "--mqtt-port", portOf(mqtt), "--ops-port", portOf(ops))
-		cmd.Dir = filepath.Dir(given)
+		cmd.Dir, cmd.Env = filepath.Dir(given), append(cmd.Env, "CLOCK_FILE="+clock)
 		return cmd
 	})
 	s.mqtt, s.config = mqtt, filepath.Join(dir, "griphub.yaml")
 	s.backends, s.ops = []string{"http://" + backend}, []string{"http://" + ops}
 	s.balancer = startBalancer(t, public)
 	s.addHub(hub)
+	s.addClock(hub.name, clock)
 	s.addProxy("Pushpin", func() map[string]int { return programsIn(filepath.Join(dir, "pushpin")) })
 	s.openLog = func(ctx context.Context) (store.Store, error) {
 		return store.OpenSQLite(ctx, filepath.Join(dir, "griphub.db"), store.Options{})
@@ -174,11 +176,12 @@ func (s *system) serve(t *testing.T, count int, database string, broker *brokert
 		}
 		hub := startService(t, name, func() *exec.Cmd {
 			cmd := griphub("serve", "--config", config)
-			cmd.Dir = dir
+			cmd.Dir, cmd.Env = dir, append(cmd.Env, "CLOCK_FILE="+filepath.Join(dir, "clock"))
 			return cmd
 		})
 		s.backends, s.ops = append(s.backends, "http://"+listens[i]), append(s.ops, "http://"+ops)
 		s.addHub(hub)
+		s.addClock(name, filepath.Join(dir, "clock"))
 		s.addProxy(proxy, proxies[i].PIDs)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -20,8 +21,8 @@ const hubsAtOnce = 3
 //
 //	func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
 //
-// Where the environment variable GRIPHUB_E2E_BINARY names a program, that one is tested.
-func Main(m *testing.M) int {
+// Tags are build tags for griphub. Where the environment variable GRIPHUB_E2E_BINARY names a program, that one is tested.
+func Main(m *testing.M, tags ...string) int {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
@@ -40,7 +41,7 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := build(filepath.Join(dir, "griphub")); err != nil {
+	if err := build(filepath.Join(dir, "griphub"), tags); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -48,8 +49,8 @@ func Main(m *testing.M) int {
 }
 
 // build makes the program and tells the tests where it is.
-func build(file string) error {
-	args := []string{"build", "-o", file}
+func build(file string, tags []string) error {
+	args := []string{"build", "-o", file, "-tags", strings.Join(tags, ",")}
 	if raceDetector {
 		args = append(args, "-race")
 	}

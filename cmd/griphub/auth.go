@@ -33,7 +33,7 @@ func authentication(cfg config.Config, rules channels.Rules, log *slog.Logger) (
 		return web.Everybody{}, openToAll{rules}, nil
 	case "forward":
 		app, err := web.NewForward(web.ForwardOptions{
-			URL: string(cfg.Auth.Forward.URL), TTL: cfg.Auth.Forward.TTL, Timeout: askTimeout, Logger: log, Now: time.Now,
+			URL: string(cfg.Auth.Forward.URL), TTL: cfg.Auth.Forward.TTL, Timeout: askTimeout, Logger: log, Now: now,
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("auth.forward.url: %w", err)
@@ -50,7 +50,7 @@ func authentication(cfg config.Config, rules channels.Rules, log *slog.Logger) (
 func tokens(cfg config.Auth, log *slog.Logger) (web.JWT, error) {
 	j := web.JWT{
 		Algorithm: jose.SignatureAlgorithm(cfg.JWT.Algorithm),
-		Audience:  cfg.JWT.Audience, Issuer: cfg.JWT.Issuer, Cookie: cfg.Cookie, Now: time.Now,
+		Audience:  cfg.JWT.Audience, Issuer: cfg.JWT.Issuer, Cookie: cfg.Cookie, Now: now,
 	}
 	var err error
 	if cfg.JWT.JWKSURL == "" {
@@ -58,7 +58,7 @@ func tokens(cfg config.Auth, log *slog.Logger) (web.JWT, error) {
 		return j, err
 	}
 	j.JWKS, err = web.NewJWKS(web.JWKSOptions{
-		URL: string(cfg.JWT.JWKSURL), Algorithm: j.Algorithm, Timeout: askTimeout, Logger: log, Now: time.Now,
+		URL: string(cfg.JWT.JWKSURL), Algorithm: j.Algorithm, Timeout: askTimeout, Logger: log, Now: now,
 	})
 	if err != nil {
 		return j, fmt.Errorf("auth.jwt.jwks_url: %w", err)

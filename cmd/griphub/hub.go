@@ -68,7 +68,7 @@ func newHub(ctx context.Context, cfg config.Config, visitors *identity, ownBroke
 
 func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	h.client = newClient(h.cfg, h.proxies, h.registry, h.log)
-	h.publisher = channels.NewPublisher(h.db, h.rules, h.client, time.Now)
+	h.publisher = channels.NewPublisher(h.db, h.rules, h.client, now)
 	sealer, err := sealer(h.cfg)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		PublishKeys:   publishKeys(h.cfg),
 		AssetsDir:     h.cfg.Assets.Dir,
 		Logger:        h.log,
-		Now:           time.Now,
+		Now:           now,
 	})
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (h *hub) trim(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		n, err := h.db.Trim(ctx, h.rules.Retention, time.Now())
+		n, err := h.db.Trim(ctx, h.rules.Retention, now())
 		pause := trimInterval
 		switch {
 		case err != nil && ctx.Err() == nil:

@@ -47,5 +47,5 @@ func (a *app) newMigrate() *cobra.Command {
 
 // openStore opens the configured database, creating what is missing in it.
 func openStore(ctx context.Context, cfg config.Config) (store.Store, error) {
-	return store.Open(ctx, string(cfg.Database), store.Options{})
+	return store.Open(ctx, string(cfg.Database), store.Options{Now: now})
 }

@@ -83,7 +83,7 @@ func (f *publishFlags) source(cmd *cobra.Command, args []string) (drafts, error)
 		if len(args) > 0 {
 			return nil, errors.New("--jsonl takes no arguments: each line says where its event goes")
 		}
-		return web.NewDraftReader(bufio.NewReaderSize(cmd.InOrStdin(), 1<<20), time.Now).Next, nil
+		return web.NewDraftReader(bufio.NewReaderSize(cmd.InOrStdin(), 1<<20), now).Next, nil
 	}
 	draft, err := f.draft(cmd, args)
 	if err != nil {
@@ -130,7 +130,7 @@ func (f *publishFlags) draft(cmd *cobra.Command, args []string) (channels.Draft,
 	if form.Data = data; f.raw {
 		form.Data = quoted(string(data))
 	}
-	return form.Draft(time.Now())
+	return form.Draft(now())
 }
 
 func quoted(text string) json.RawMessage {
@@ -173,7 +173,7 @@ func publish(ctx context.Context, cfg config.Config, next drafts, out io.Writer)
 		}
 	}()
 	client := newClient(cfg, list, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	publisher := channels.NewPublisher(db, channelRules, client, time.Now)
+	publisher := channels.NewPublisher(db, channelRules, client, now)
 
 	// Both run until everything is stored and sent, or cannot be.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
