@@ -138,7 +138,8 @@ func TestLostHistoryIsToldAndTheStreamGoesOn(t *testing.T) {
 	h.trim()
 	for what, last := range map[string]string{"trimmed away": "100%25:2,b:0", "ahead of the log": "100%25:6,b:0"} {
 		v := h.view("/events/?channel=100%25&channel=b", "Last-Event-ID", last)
-		want := `stream-open "100%25:5,b:0" ` + `
+		// The opening leaves the viewer where it was, so that it is told again if it is cut off before the reset.
+		want := `stream-open "` + last + `" ` + `
 stream-reset "100%25:5,b:0" {"channels":["100%"]}
 message "100%25:5,b:1" "b"
 `

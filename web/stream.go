@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -193,7 +194,14 @@ func (st *stream) render(replay *channels.Replay) (body []byte, cursor channels.
 	cursor = append(channels.Cursor(nil), replay.Start...)
 	var out []byte
 	if !st.followed {
-		out = st.family.opening(out, st.channels, cursor.String())
+		// Only the reset moves the viewer away from a place that is lost: cut off between the two, it is told again.
+		opening := slices.Clone(cursor)
+		for _, c := range replay.Lost {
+			if seq, ok := st.from.Find(c); ok {
+				opening.Set(c, seq)
+			}
+		}
+		out = st.family.opening(out, st.channels, opening.String())
 	}
 	if len(replay.Lost) > 0 {
 		out = resetEvent(out, cursor.String(), replay.Lost)

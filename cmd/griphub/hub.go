@@ -162,13 +162,14 @@ func (h *hub) stages(names ports) ([]stage, error) {
 
 // Trimming works in small steps, so that it never holds up a sender for long.
 const (
+	trimFirst    = 5 * time.Second // a hub that is restarted often trims as well
 	trimInterval = time.Minute
 	trimPause    = 20 * time.Millisecond
 )
 
 // trim deletes what rules no longer keep, until ctx ends.
 func (h *hub) trim(ctx context.Context) error {
-	timer := time.NewTimer(trimInterval)
+	timer := time.NewTimer(trimFirst)
 	defer timer.Stop()
 	for {
 		select {
