@@ -24,6 +24,11 @@ test: ## install what the tests need, then run vet and all tests with the race d
 	@scripts/install-deps test
 	@scripts/test
 
+chaos: ## break everything 200 times with each set-up (SEED=… repeats; FAULTS=…, DB=sqlite|dev|postgres)
+	@scripts/install-deps test
+	@CGO_ENABLED=1 go test -race -count=1 -timeout 60m -v ./chaos -run TestNothing \
+		-chaos.seed $(or $(SEED),0) -chaos.faults $(or $(FAULTS),200) $(if $(DB),-chaos.db $(DB))
+
 lint: $(LINTER) ## run golangci-lint, which also keeps the arrows between the packages
 	@$(LINTER) run ./...
 
