@@ -2,7 +2,6 @@
 
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 10s
-FAULTS ?= 200
 LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)
 
 # In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
@@ -36,10 +35,6 @@ $(LINTER):
 	@echo "Building golangci-lint $(GOLANGCI_VERSION), once"
 	@GOBIN=$(CURDIR)/bin GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv bin/golangci-lint $(LINTER)
-
-chaos: ## break everything at random, FAULTS (200) times with each set-up, and count what was lost and shown twice
-	@scripts/install-deps test
-	@go test ./chaos -v -count=1 -timeout 60m -run TestNothingIsLost -chaos.faults $(FAULTS)
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)
