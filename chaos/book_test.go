@@ -60,16 +60,3 @@ func (b *book) problem(text string) {
 	defer b.mu.Unlock()
 	b.problems = append(b.problems, text)
 }
-
-// acknowledged counts the messages that were.
-func (b *book) acknowledged() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := 0
-	for _, m := range b.messages {
-		if !m.acknowledged.IsZero() {
-			n++
-		}
-	}
-	return n
-}

@@ -49,7 +49,7 @@ func (p *publisher) run(ctx context.Context, stop <-chan struct{}) {
 // draft makes one event: for a channel, for two, for a device's viewers, or for the channel that is trimmed.
 func (p *publisher) draft(n int) (*message, string) {
 	m := &message{key: fmt.Sprintf("%s-%d", p.id, n), source: p.id, number: n, named: true}
-	address := ""
+	var address string
 	switch p.rng.IntN(5) {
 	case 0, 1:
 		m.channels = []string{"room-0"}

@@ -195,13 +195,3 @@ func (s *service) signal(signal os.Signal) {
 		_ = s.process.Signal(signal)
 	}
 }
-
-// pid is the program's process id, 0 while it does not run.
-func (s *service) pid() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.process == nil {
-		return 0
-	}
-	return s.process.Pid
-}
