@@ -105,10 +105,6 @@ func (r *run) all() {
 	if t.Failed() {
 		return
 	}
-	if s.forgets {
-		// The bridge's session too is forgotten until the broker has saved it.
-		time.Sleep(forgettable)
-	}
 	r.startSenders()
 	start := time.Now()
 	r.report.leftOut = s.leftOut

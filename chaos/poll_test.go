@@ -74,6 +74,9 @@ func (p *poller) poll(ctx context.Context) {
 	}
 	// An answer that was cut off is none; the next one begins at the same place.
 	if json.NewDecoder(resp.Body).Decode(&answer) != nil {
+		if p.cookie {
+			p.seen.forget() // the cookie came with the headers, and the next answer begins after this one
+		}
 		return
 	}
 	p.take(answer.Events, answer.Cursor, answer.Reset)

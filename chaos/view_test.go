@@ -72,6 +72,14 @@ func (v *view) reset(channels []string, cursor map[string]int64) {
 	}
 }
 
+// forget lets the viewer begin anew: it knows itself that it has missed something.
+func (v *view) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.resets++
+	clear(v.at)
+}
+
 // show notes an event of the channel.
 func (v *view) show(channel string, seq int64, key string) {
 	v.mu.Lock()
