@@ -125,7 +125,7 @@ func (r *run) all() {
 	for _, v := range r.viewers {
 		v.close()
 	}
-	r.report.judgeLog(r.book, logs, s.brokerKills)
+	r.report.judgeLog(r.book, logs, &s.excuses)
 	for _, v := range r.viewers {
 		r.report.judgeView(v, logs)
 	}
@@ -230,6 +230,7 @@ func (r *run) breakThings() {
 		if m.heals {
 			w.heal()
 		} else {
+			r.system.note(w)
 			w.inject()
 		}
 		page.close()
@@ -287,7 +288,7 @@ func (r *run) settle() map[string][]sighting {
 		}
 		// What is missing may still wait at the broker.
 		soFar := new(report)
-		if soFar.judgeLog(r.book, logs, r.system.brokerKills); soFar.lost > 0 {
+		if soFar.judgeLog(r.book, logs, &r.system.excuses); soFar.lost > 0 {
 			return fmt.Sprintf("%d messages are not in the log", soFar.lost)
 		}
 		return r.behind(logs)

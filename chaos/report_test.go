@@ -23,7 +23,7 @@ type report struct {
 	acknowledged, unanswered  int // messages
 	stored                    int // events, in all channels
 	lost, twice, madeUp, late int // messages
-	forgotten, repeated       int // by a broker that was killed
+	forgotten, repeated       int // messages of which that is excused
 	viewers                   []seen
 	problems                  []string
 }
@@ -66,9 +66,11 @@ func (r *report) String() string {
 
 	fmt.Fprintf(&b, "\nmessages: %d acknowledged, %d not; %d places in the log; lost %d, twice %d, made up %d, out of order %d\n",
 		r.acknowledged, r.unanswered, r.stored, r.lost, r.twice, r.madeUp, r.late)
-	if r.forgotten+r.repeated > 0 {
-		fmt.Fprintf(&b, "Mosquitto: when it was killed it forgot %d that it had acknowledged less than %v before, and that %d had been taken\n",
-			r.forgotten, forgettable, r.repeated)
+	if r.forgotten > 0 {
+		fmt.Fprintf(&b, "excused: %d that Mosquitto forgot when it was killed, acknowledged less than %v before\n", r.forgotten, forgettable)
+	}
+	if r.repeated > 0 {
+		fmt.Fprintf(&b, "excused: %d without ids that stand there again, repeated by a Mosquitto that was killed, or at a takeover\n", r.repeated)
 	}
 	b.WriteByte('\n')
 	w = tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -45,8 +45,8 @@ type system struct {
 	balancer *balancer
 	mqtt     string // host:port
 	// forgets tells that the broker acknowledges what it will not remember when it is killed.
-	forgets     bool
-	brokerKills []time.Time
+	forgets bool
+	excuses excuses
 	// openLog opens the hubs' log, as another program would.
 	openLog func(context.Context) (store.Store, error)
 

@@ -70,7 +70,7 @@ func readPage(ctx context.Context, url string) (p page, err error) {
 }
 
 // judgeLog holds the log against what was acknowledged.
-func (r *report) judgeLog(book *book, logs map[string][]sighting, brokerKills []time.Time) {
+func (r *report) judgeLog(book *book, logs map[string][]sighting, excuses *excuses) {
 	book.mu.Lock()
 	defer book.mu.Unlock()
 	r.problems = append(r.problems, book.problems...)
@@ -78,15 +78,15 @@ func (r *report) judgeLog(book *book, logs map[string][]sighting, brokerKills []
 	for _, channel := range slices.Sorted(maps.Keys(logs)) {
 		log := logs[channel]
 		r.stored += len(log)
-		stored[channel] = r.judgeChannel(book, channel, log, brokerKills)
+		stored[channel] = r.judgeChannel(book, channel, log, excuses)
 	}
 	for _, key := range slices.Sorted(maps.Keys(book.messages)) {
-		r.judgeMessage(book.messages[key], stored, brokerKills)
+		r.judgeMessage(book.messages[key], stored, excuses)
 	}
 }
 
 // judgeChannel looks at one channel's numbers and order, and returns how often it has each key.
-func (r *report) judgeChannel(book *book, channel string, log []sighting, brokerKills []time.Time) map[string]int {
+func (r *report) judgeChannel(book *book, channel string, log []sighting, excuses *excuses) map[string]int {
 	count := make(map[string]int)
 	newest := make(map[string]int)
 	for i, e := range log {
@@ -100,7 +100,7 @@ func (r *report) judgeChannel(book *book, channel string, log []sighting, broker
 			continue
 		}
 		count[e.key]++
-		if m.number < newest[m.source] && (m.named || m.killsSince(brokerKills) == 0) {
+		if m.number < newest[m.source] && (m.named || m.repeats(excuses) == 0) {
 			r.late++
 			r.problemf("the log of %s has %s at %d, after number %d of the same sender", channel, e.key, e.seq, newest[m.source])
 		}
@@ -110,7 +110,7 @@ func (r *report) judgeChannel(book *book, channel string, log []sighting, broker
 }
 
 // judgeMessage holds one message against the log.
-func (r *report) judgeMessage(m *message, stored map[string]map[string]int, brokerKills []time.Time) {
+func (r *report) judgeMessage(m *message, stored map[string]map[string]int, excuses *excuses) {
 	acknowledged := !m.acknowledged.IsZero()
 	if acknowledged {
 		r.acknowledged++
@@ -119,7 +119,7 @@ func (r *report) judgeMessage(m *message, stored map[string]map[string]int, brok
 	}
 	most, excused := 1, 0
 	if !m.named {
-		most, excused = m.attempts, m.killsSince(brokerKills)
+		most, excused = m.attempts, m.repeats(excuses)
 	}
 	var lost, twice, forgotten, repeated bool
 	for _, channel := range m.channels {
@@ -131,7 +131,7 @@ func (r *report) judgeMessage(m *message, stored map[string]map[string]int, brok
 		case n > most:
 			repeated = true
 		case n > 0 || !acknowledged || channel == trimmedChannel:
-		case m.trusting && m.forgettable(brokerKills):
+		case m.trusting && m.forgettable(excuses):
 			forgotten = true
 		default:
 			lost = true
@@ -151,17 +151,24 @@ func count(happened bool) int {
 	return 0
 }
 
-// killsSince counts how often the broker was killed since the message was first sent.
-func (m *message) killsSince(brokerKills []time.Time) (n int) {
-	for _, kill := range brokerKills {
-		n += count(m.attempts > 0 && kill.After(m.first))
+// excuses are what happened that excuses something.
+type excuses struct {
+	// kills are when the broker was killed, and takeovers when another hub may have had to take over its session.
+	kills, takeovers []time.Time
+}
+
+// repeats counts how often the message may have been repeated, since it was first sent, in a way that nobody can tell without
+// an id.
+func (m *message) repeats(excuses *excuses) (n int) {
+	for _, at := range slices.Concat(excuses.kills, excuses.takeovers) {
+		n += count(m.attempts > 0 && at.After(m.first))
 	}
 	return n
 }
 
 // forgettable tells that the broker was killed when it may not have saved the message yet.
-func (m *message) forgettable(brokerKills []time.Time) bool {
-	return slices.ContainsFunc(brokerKills, func(kill time.Time) bool {
+func (m *message) forgettable(excuses *excuses) bool {
+	return slices.ContainsFunc(excuses.kills, func(kill time.Time) bool {
 		since := kill.Sub(m.acknowledged)
 		// What the broker has sent before it was killed may be read after it.
 		return since < forgettable && since > -time.Second

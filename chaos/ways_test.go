@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,14 @@ func (s *system) addHub(hub *service) {
 		&way{part: hub.name, name: "SIGSTOP", weight: 2, shortest: 500 * ms, longest: 7000 * ms,
 			inject: hub.pause, heal: hub.resume},
 	)
+}
+
+// note writes down what may make one hub take over from another: whatever befalls a hub or their database.
+func (s *system) note(w *way) {
+	concerned := w.all || w.part == "PostgreSQL" || slices.ContainsFunc(s.hubs, func(hub *service) bool { return hub.name == w.part })
+	if concerned && len(s.hubs) > 1 {
+		s.excuses.takeovers = append(s.excuses.takeovers, time.Now())
+	}
 }
 
 // addClock adds the ways of a hub's clock, which the hub reads through the file (build tag clockfile).
@@ -105,7 +114,7 @@ func (s *system) addBroker(t *testing.T) *brokertest.Broker {
 		&way{part: "Mosquitto", name: "SIGTERM", weight: 2, shortest: 50 * ms, longest: 3000 * ms, inject: broker.Stop, heal: broker.Restart},
 		&way{part: "Mosquitto", name: "kill -9", weight: 2, shortest: 50 * ms, longest: 3000 * ms,
 			inject: func() {
-				s.brokerKills = append(s.brokerKills, time.Now())
+				s.excuses.kills = append(s.excuses.kills, time.Now())
 				broker.Kill()
 			}, heal: broker.Restart},
 		&way{part: "Mosquitto", name: "SIGSTOP", weight: 2, shortest: 500 * ms, longest: 6000 * ms, inject: broker.Pause, heal: broker.Resume},
