@@ -19,9 +19,10 @@ const (
 	// closeForbidden is the close code of viewers that may not read what they asked for, as
 	// django-devicehub has it.
 	closeForbidden = 4403
-	// maxSocketBody bounds a batch of WebSocket events, and maxSocketReply what is answered; the proxy's
-	// own bounds are 200,000 and 1,000,000 bytes.
-	maxSocketBody, maxSocketReply = 1 << 20, 900_000
+	// maxSocketBody bounds a batch of WebSocket events, and maxSocketReply what is answered, but for one message
+	// that is larger by itself. The proxy's own bounds are 200,000 and 1,000,000 bytes, and of an answer of more than
+	// 65,536 it may keep the rest until the client speaks again.
+	maxSocketBody, maxSocketReply = 1 << 20, 60_000
 	// minSocketRecheck is the shortest interval at which the proxy sends empty batches.
 	minSocketRecheck = 20 * time.Second
 )
@@ -255,13 +256,15 @@ func (k *socket) missed(from channels.Cursor) (cursor channels.Cursor, more bool
 		}
 		k.send(reset)
 	}
+	sent := 0
 	for _, step := range replay.Steps {
 		if !step.Event.Skips(k.principal.User) {
 			message := step.Event.AppendMessage(nil, step.Channel)
-			if k.size+len(message) > maxSocketReply {
+			if sent > 0 && k.size+len(message) > maxSocketReply {
 				return cursor, true, nil
 			}
 			k.send(message)
+			sent++
 		}
 		cursor.Set(step.Channel, step.Seq)
 	}
