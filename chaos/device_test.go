@@ -32,8 +32,14 @@ type device struct {
 
 	client *paho.Client
 	conn   net.Conn
-	recent []*message // that were acknowledged last
-	again  bool       // the recent ones have to be sent again
+	recent []answer // the last ones
+	again  bool     // the recent ones have to be sent again
+}
+
+// An answer is when a message was acknowledged last: that which was sent again may be forgotten again.
+type answer struct {
+	message *message
+	at      time.Time
 }
 
 // run publishes until stop is closed and the message at hand is acknowledged, or ctx ends.
@@ -76,7 +82,6 @@ func (d *device) send(ctx context.Context, m *message) {
 	for ctx.Err() == nil {
 		if d.try(ctx, m) == nil {
 			d.book.acknowledge(m)
-			d.remember(m)
 			return
 		}
 		d.close()
@@ -88,10 +93,11 @@ func (d *device) send(ctx context.Context, m *message) {
 	}
 }
 
-// remember keeps what is sent again if the connection is lost.
+// remember keeps what is sent again if the connection is lost. What has to be sent again stays until it was.
 func (d *device) remember(m *message) {
-	since := m.acknowledged.Add(-tail)
-	d.recent = slices.DeleteFunc(append(d.recent, m), func(m *message) bool { return m.acknowledged.Before(since) })
+	now := time.Now()
+	d.recent = slices.DeleteFunc(d.recent, func(a answer) bool { return a.message == m || !d.again && now.Sub(a.at) > tail })
+	d.recent = append(d.recent, answer{m, now})
 }
 
 func (d *device) try(ctx context.Context, m *message) error {
@@ -101,8 +107,8 @@ func (d *device) try(ctx context.Context, m *message) error {
 		}
 	}
 	if d.again {
-		for _, old := range d.recent {
-			if err := d.publish(ctx, old); err != nil {
+		for _, old := range slices.Clone(d.recent) {
+			if err := d.publish(ctx, old.message); err != nil {
 				return err
 			}
 		}
@@ -124,6 +130,9 @@ func (d *device) publish(ctx context.Context, m *message) error {
 	_, err := d.client.Publish(ctx, &paho.Publish{
 		Topic: "things/" + d.kind + "/" + d.id + "/data", QoS: 1, Payload: []byte(payload),
 	})
+	if err == nil {
+		d.remember(m)
+	}
 	return err
 }
 
