@@ -23,6 +23,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/cmd/griphub/doctor"
 	"github.com/griphub/griphub/pushpin/pushpintest"
 )
 
@@ -92,7 +93,7 @@ func freeAddress(t *testing.T) string {
 // A diagnosis is what the command printed.
 type diagnosis struct {
 	t        *testing.T
-	findings []finding
+	findings []doctor.Finding
 	code     int
 }
 
@@ -118,7 +119,7 @@ func diagnoseFile(t *testing.T, file string, args ...string) diagnosis {
 		}
 	}
 	for lines := json.NewDecoder(&out); lines.More(); {
-		var f finding
+		var f doctor.Finding
 		if err := lines.Decode(&f); err != nil {
 			t.Fatal(err)
 		}
@@ -136,11 +137,11 @@ func (d diagnosis) String() string {
 }
 
 // want checks that a finding of this kind names the cure.
-func (d diagnosis) want(v verdict, check, cure string) {
+func (d diagnosis) want(v doctor.Verdict, check, cure string) {
 	d.t.Helper()
 	for _, f := range d.findings {
 		if f.Verdict == v && strings.Contains(f.Check, check) && strings.Contains(f.Cure, cure) {
-			if v == broken && d.code != exitOther {
+			if v == doctor.Broken && d.code != exitOther {
 				d.t.Errorf("exit code is %d, want %d", d.code, exitOther)
 			}
 			return
@@ -156,7 +157,7 @@ func (d diagnosis) wantNothingBroken() {
 		d.t.Errorf("exit code is %d with %d findings", d.code, len(d.findings))
 	}
 	for _, f := range d.findings {
-		if f.Verdict == broken {
+		if f.Verdict == doctor.Broken {
 			d.t.Errorf("unexpected: %s", f)
 		}
 	}

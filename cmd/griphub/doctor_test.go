@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/cmd/griphub/doctor"
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/mqttbridge"
 	"github.com/griphub/griphub/mqttbridge/brokertest"
@@ -41,15 +42,15 @@ func TestDoctorFindsNothingBrokenInASoundHub(t *testing.T) {
 		"backend", "control port", "pushpin.conf", "viewers", "proxy 127.0.0.1:" + portOf(proxy.ControlURL()) + " signature", "events",
 		"signature", "secrets", "ops_listen", "listen", "open files",
 	} {
-		d.want(good, check, "")
+		d.want(doctor.Good, check, "")
 	}
 
 	stop := serving(t, file, c["ops_listen"])
 	for range 2 {
 		d = diagnoseFile(t, file)
 		d.wantNothingBroken()
-		d.want(good, "viewers", "")
-		d.want(good, "events", "")
+		d.want(doctor.Good, "viewers", "")
+		d.want(doctor.Good, "events", "")
 	}
 	stop()
 }
@@ -91,7 +92,7 @@ func TestDoctorFindsWhatIsWrongWithTheDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := diagnose(t, sound(t).but(sceneConfig{"database": scene.database}))
-			d.want(broken, "database", scene.cure)
+			d.want(doctor.Broken, "database", scene.cure)
 			if strings.Contains(d.String(), "hunter2") {
 				t.Error("the report shows the password")
 			}
@@ -105,12 +106,12 @@ func TestDoctorFindsWhatIsWrongWithPostgreSQL(t *testing.T) {
 	t.Cleanup(careless.Stop)
 	t.Cleanup(careful.Stop)
 	d := diagnose(t, sound(t).but(sceneConfig{"database": fmt.Sprintf("%q", careless.Database(t))}))
-	d.want(broken, "database fsync", "set fsync = on in postgresql.conf")
-	d.want(dubious, "database full_page_writes", "set full_page_writes = on")
+	d.want(doctor.Broken, "database fsync", "set fsync = on in postgresql.conf")
+	d.want(doctor.Dubious, "database full_page_writes", "set full_page_writes = on")
 
 	d = diagnose(t, sound(t).but(sceneConfig{"database": fmt.Sprintf("%q", careful.Database(t))}))
 	for _, check := range []string{"database", "database fsync", "database synchronous_commit", "clock"} {
-		d.want(good, check, "")
+		d.want(doctor.Good, check, "")
 	}
 }
 
@@ -124,20 +125,20 @@ func TestDoctorFindsWhatIsWrongWithTheBroker(t *testing.T) {
 	t.Cleanup(page.Close)
 	for name, scene := range map[string]struct {
 		mqtt        string
-		verdict     verdict
+		verdict     doctor.Verdict
 		check, cure string
 	}{
-		"nobody there":           {`{url: "mqtt://127.0.0.1:1"}`, broken, "broker", "start the broker, or correct mqtt.url"},
-		"a wrong password":       {fmt.Sprintf("{url: %q, username: griphub, password: wrong}", locked.URL), broken, "broker", "set mqtt.username and mqtt.password"},
-		"an unknown authority":   {fmt.Sprintf("{url: %q}", secure.URL), broken, "broker", "set mqtt.ca_file"},
-		"a web server":           {fmt.Sprintf(`{url: "mqtt://%s"}`, page.Listener.Addr()), broken, "broker", "correct mqtt.url"},
-		"a short queue":          {fmt.Sprintf("{url: %q}", standard.URL), broken, "broker queue", "set max_queued_messages 0"},
-		"a short queue, read":    {fmt.Sprintf("{url: %q}", standard.URL), broken, "mosquitto.conf max_queued_messages", "set max_queued_messages 0 in "},
-		"few saves":              {fmt.Sprintf("{url: %q}", standard.URL), dubious, "mosquitto.conf autosave_interval", "set autosave_interval 30"},
-		"short lives":            {fmt.Sprintf("{url: %q}", standard.URL), dubious, "mosquitto.conf persistent_client_expiration", "remove it"},
-		"few on the way":         {fmt.Sprintf("{url: %q}", standard.URL), dubious, "mosquitto.conf max_inflight_messages", "set max_inflight_messages 1000"},
-		"no persistence":         {fmt.Sprintf("{url: %q}", forgetful.URL), broken, "mosquitto.conf persistence", "set persistence true"},
-		"topics of the doctor's": {fmt.Sprintf(`{url: %q, topics: [{topic: "{user}/#", kind: state}]}`, forgetful.URL), dubious, "broker queue", "keeps any number"},
+		"nobody there":           {`{url: "mqtt://127.0.0.1:1"}`, doctor.Broken, "broker", "start the broker, or correct mqtt.url"},
+		"a wrong password":       {fmt.Sprintf("{url: %q, username: griphub, password: wrong}", locked.URL), doctor.Broken, "broker", "set mqtt.username and mqtt.password"},
+		"an unknown authority":   {fmt.Sprintf("{url: %q}", secure.URL), doctor.Broken, "broker", "set mqtt.ca_file"},
+		"a web server":           {fmt.Sprintf(`{url: "mqtt://%s"}`, page.Listener.Addr()), doctor.Broken, "broker", "correct mqtt.url"},
+		"a short queue":          {fmt.Sprintf("{url: %q}", standard.URL), doctor.Broken, "broker queue", "set max_queued_messages 0"},
+		"a short queue, read":    {fmt.Sprintf("{url: %q}", standard.URL), doctor.Broken, "mosquitto.conf max_queued_messages", "set max_queued_messages 0 in "},
+		"few saves":              {fmt.Sprintf("{url: %q}", standard.URL), doctor.Dubious, "mosquitto.conf autosave_interval", "set autosave_interval 30"},
+		"short lives":            {fmt.Sprintf("{url: %q}", standard.URL), doctor.Dubious, "mosquitto.conf persistent_client_expiration", "remove it"},
+		"few on the way":         {fmt.Sprintf("{url: %q}", standard.URL), doctor.Dubious, "mosquitto.conf max_inflight_messages", "set max_inflight_messages 1000"},
+		"no persistence":         {fmt.Sprintf("{url: %q}", forgetful.URL), doctor.Broken, "mosquitto.conf persistence", "set persistence true"},
+		"topics of the doctor's": {fmt.Sprintf(`{url: %q, topics: [{topic: "{user}/#", kind: state}]}`, forgetful.URL), doctor.Dubious, "broker queue", "keeps any number"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,8 +174,8 @@ func TestDoctorReadsWhatMosquittoWasStartedWith(t *testing.T) {
 		}
 	}
 	d := diagnose(t, sound(t).but(sceneConfig{"mqtt": fmt.Sprintf(`{url: "mqtt://%s"}`, address)}))
-	d.want(broken, "mosquitto.conf persistence", "start mosquitto with -c")
-	d.want(broken, "mosquitto.conf max_queued_messages", "set max_queued_messages 0 in a mosquitto.conf")
+	d.want(doctor.Broken, "mosquitto.conf persistence", "start mosquitto with -c")
+	d.want(doctor.Broken, "mosquitto.conf max_queued_messages", "set max_queued_messages 0 in a mosquitto.conf")
 }
 
 // swallow takes messages and forgets them.
@@ -212,9 +213,9 @@ func TestDoctorKnowsTheBrokerOfDevelopment(t *testing.T) {
 		}
 	}
 	d := diagnose(t, c)
-	d.want(good, "broker", "")
+	d.want(doctor.Good, "broker", "")
 	for _, f := range d.findings {
-		if f.Verdict == broken && strings.HasPrefix(f.Check, "broker") {
+		if f.Verdict == doctor.Broken && strings.HasPrefix(f.Check, "broker") {
 			t.Errorf("unexpected: %s", f)
 		}
 	}
@@ -227,47 +228,47 @@ func TestDoctorFindsWhatIsWrongWithPushpinAsItIsInstalled(t *testing.T) {
 	c["stream"] = "{max_channels: 50}"
 
 	d := diagnose(t, c.but(sceneConfig{"grip": proxy.grip("changeme")}))
-	d.want(broken, "pushpin.conf", "set message_rate=0 and message_hwm=0 in [handler]")
-	d.want(broken, "pushpin.conf", "set sig_key to the output of openssl rand -hex 32")
-	d.want(broken, "pushpin.conf", "set connection_subscription_max=200")
-	d.want(dubious, "pushpin.conf", "set client_buffer_size=65536 in [runner]")
-	d.want(dubious, "pushpin.conf", "set message_wait=1000")
-	d.want(broken, "events", "set message_rate=0") // as it behaves, whatever the file says
-	d.want(broken, "signature", "set it as key in grip.urls and as sig_key in pushpin.conf")
-	d.want(good, "viewers", "")
+	d.want(doctor.Broken, "pushpin.conf", "set message_rate=0 and message_hwm=0 in [handler]")
+	d.want(doctor.Broken, "pushpin.conf", "set sig_key to the output of openssl rand -hex 32")
+	d.want(doctor.Broken, "pushpin.conf", "set connection_subscription_max=200")
+	d.want(doctor.Dubious, "pushpin.conf", "set client_buffer_size=65536 in [runner]")
+	d.want(doctor.Dubious, "pushpin.conf", "set message_wait=1000")
+	d.want(doctor.Broken, "events", "set message_rate=0") // as it behaves, whatever the file says
+	d.want(doctor.Broken, "signature", "set it as key in grip.urls and as sig_key in pushpin.conf")
+	d.want(doctor.Good, "viewers", "")
 
 	d = diagnose(t, c.but(sceneConfig{"grip": proxy.grip("9d5ed678fe57bcca610140957afab571")}))
-	d.want(broken, "pushpin.conf", "set key in grip.urls[0] to that sig_key")
-	d.want(broken, "signature", "set key in grip.urls[0] to the sig_key of "+proxy.dir)
+	d.want(doctor.Broken, "pushpin.conf", "set key in grip.urls[0] to that sig_key")
+	d.want(doctor.Broken, "signature", "set key in grip.urls[0] to the sig_key of "+proxy.dir)
 
 	d = diagnose(t, c.but(sceneConfig{"grip": fmt.Sprintf(`{urls: ["http://%s"]}`, proxy.control)}))
-	d.want(dubious, "signature", "add ?iss=pushpin&key=…")
+	d.want(doctor.Dubious, "signature", "add ?iss=pushpin&key=…")
 
 	d = diagnose(t, c.but(sceneConfig{"grip": fmt.Sprintf(`{urls: ["http://%s?key=changeme"]}`, proxy.viewers)}))
-	d.want(broken, "control port", "name the HTTP control port")
+	d.want(doctor.Broken, "control port", "name the HTTP control port")
 
 	// Requests go to where griphub used to be.
 	elsewhere := c.but(sceneConfig{"listen": freeAddress(t), "grip": proxy.grip("changeme")})
-	diagnose(t, elsewhere).want(broken, "viewers", `with the line "* `+elsewhere["listen"]+`,over_http"`)
+	diagnose(t, elsewhere).want(doctor.Broken, "viewers", `with the line "* `+elsewhere["listen"]+`,over_http"`)
 
 	// Somebody else has taken griphub's place.
 	other := httptest.NewUnstartedServer(http.NotFoundHandler())
 	other.Listener.Close()
 	other.Listener = listen(t, c["listen"])
 	other.Start()
-	diagnose(t, c.but(sceneConfig{"grip": proxy.grip("changeme")})).want(broken, "backend", "choose another address with listen")
-	diagnose(t, elsewhere).want(broken, "viewers", "let "+proxy.dir+"/routes send requests to griphub")
+	diagnose(t, c.but(sceneConfig{"grip": proxy.grip("changeme")})).want(doctor.Broken, "backend", "choose another address with listen")
+	diagnose(t, elsewhere).want(doctor.Broken, "viewers", "let "+proxy.dir+"/routes send requests to griphub")
 	other.Close()
 
 	// The file may be as it is to be while the processes are not.
 	proxy.change(t, "message_rate=2500", "message_rate=0")
 	proxy.change(t, "sig_key=changeme", "#sig_key=")
 	d = diagnose(t, c.but(sceneConfig{"grip": proxy.grip("changeme")}))
-	d.want(broken, "events", "restart Pushpin")
-	d.want(broken, "pushpin.conf", "set sig_key in [proxy]")
+	d.want(doctor.Broken, "events", "restart Pushpin")
+	d.want(doctor.Broken, "pushpin.conf", "set sig_key in [proxy]")
 	proxy.change(t, "push_in_http_addr=127.0.0.1", "push_in_http_addr=0.0.0.0")
 	proxy.change(t, "ipc_prefix", "# ipc_prefix")
-	diagnose(t, c.but(sceneConfig{"grip": proxy.grip("changeme")})).want(dubious, "pushpin.conf", "set it to 127.0.0.1")
+	diagnose(t, c.but(sceneConfig{"grip": proxy.grip("changeme")})).want(doctor.Dubious, "pushpin.conf", "set it to 127.0.0.1")
 }
 
 func TestDoctorFindsWhatIsWrongOnTheWayOfAViewer(t *testing.T) {
@@ -277,17 +278,17 @@ func TestDoctorFindsWhatIsWrongOnTheWayOfAViewer(t *testing.T) {
 	c["grip"] = fmt.Sprintf("{urls: [%q]}", proxy.GripURL())
 
 	t.Run("nobody at the address", func(t *testing.T) {
-		diagnose(t, c, "--proxy-url", "http://127.0.0.1:1").want(broken, "viewers", "correct --proxy-url")
+		diagnose(t, c, "--proxy-url", "http://127.0.0.1:1").want(doctor.Broken, "viewers", "correct --proxy-url")
 	})
 	t.Run("no proxy on the way", func(t *testing.T) {
-		diagnose(t, c, "--proxy-url", "http://"+c["listen"]).want(broken, "viewers", "let browsers connect to the proxy")
+		diagnose(t, c, "--proxy-url", "http://"+c["listen"]).want(doctor.Broken, "viewers", "let browsers connect to the proxy")
 	})
 	t.Run("something holds streams back", func(t *testing.T) {
 		if testing.Short() {
 			return // it takes as long as the doctor waits
 		}
 		front := holdingBack(t, proxy.URL())
-		diagnose(t, c, "--proxy-url", front).want(broken, "viewers", "proxy_buffering off")
+		diagnose(t, c, "--proxy-url", front).want(doctor.Broken, "viewers", "proxy_buffering off")
 	})
 	t.Run("the control port of another proxy", func(t *testing.T) {
 		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -297,15 +298,15 @@ func TestDoctorFindsWhatIsWrongOnTheWayOfAViewer(t *testing.T) {
 		defer other.Close()
 		grip := fmt.Sprintf("{urls: [%q]}", strings.Replace(proxy.GripURL(), proxy.ControlURL(), other.URL, 1))
 		d := diagnose(t, c.but(sceneConfig{"grip": grip}), "--proxy-url", proxy.URL())
-		d.want(broken, "events", "name the control port of the proxy that browsers connect to")
-		d.want(dubious, "clock", "NTP")
-		d.want(dubious, "pushpin.conf", "see that it says message_rate=0")
+		d.want(doctor.Broken, "events", "name the control port of the proxy that browsers connect to")
+		d.want(doctor.Dubious, "clock", "NTP")
+		d.want(doctor.Dubious, "pushpin.conf", "see that it says message_rate=0")
 	})
 	t.Run("a key that is refused", func(t *testing.T) {
 		fastly := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
 		defer fastly.Close()
 		diagnose(t, c.but(sceneConfig{"grip": fmt.Sprintf("{urls: [%q]}", fastly.URL+"/service/x?key=y")})).
-			want(broken, "control port", "key is an API token")
+			want(doctor.Broken, "control port", "key is an API token")
 	})
 	t.Run("channels that nobody may read", func(t *testing.T) {
 		closed := c.but(sceneConfig{"channels": `[{match: "**", read: nobody}]`})
@@ -313,19 +314,19 @@ func TestDoctorFindsWhatIsWrongOnTheWayOfAViewer(t *testing.T) {
 		defer serving(t, file, c["ops_listen"])()
 		d := diagnoseFile(t, file)
 		d.wantNothingBroken()
-		d.want(dubious, "events", "let a rule in channels")
+		d.want(doctor.Dubious, "events", "let a rule in channels")
 	})
 	t.Run("channels that take a token", func(t *testing.T) {
 		file := c.but(sceneConfig{"channels": `[{match: "**", read: token}]`}).write(t)
 		defer serving(t, file, c["ops_listen"])()
 		d := diagnoseFile(t, file)
 		d.wantNothingBroken()
-		d.want(good, "events", "")
+		d.want(doctor.Good, "events", "")
 	})
 	t.Run("another key while griphub runs", func(t *testing.T) {
 		file := c.but(sceneConfig{"grip": fmt.Sprintf(`{urls: ["%s?iss=pushpin&key=9d5ed678fe57bcca610140957afab571"]}`, proxy.ControlURL())}).write(t)
 		defer serving(t, file, c["ops_listen"])()
-		diagnoseFile(t, file).want(broken, "viewers", "set key in grip.urls[0] to the sig_key")
+		diagnoseFile(t, file).want(doctor.Broken, "viewers", "set key in grip.urls[0] to the sig_key")
 	})
 }
 
@@ -333,7 +334,13 @@ func TestDoctorFindsWhatIsWrongOnTheWayOfAViewer(t *testing.T) {
 func holdingBack(t *testing.T, target string) (address string) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		resp, err := openPage(r.Context(), target+r.URL.Path, r.Header)
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, target+r.URL.Path, http.NoBody)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header = r.Header
+		resp, err := (&http.Client{Timeout: scenePatience}).Do(req)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -363,13 +370,13 @@ func TestDoctorFindsWhatIsUnsafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := diagnoseFile(t, file)
-	d.want(dubious, "secrets", "chmod 640 "+file)
-	d.want(dubious, "secrets", "make one with openssl rand -hex 32 for each")
-	d.want(dubious, "secrets", "make one with openssl rand -hex 32")
-	d.want(dubious, "ops_listen", "listen on 127.0.0.1")
-	d.want(dubious, "listen", "set auth.mode to jwt")
-	d.want(dubious, "signature", "add ?iss=pushpin&key=…")
-	d.want(dubious, "signature", "set grip.require_proxy to true")
+	d.want(doctor.Dubious, "secrets", "chmod 640 "+file)
+	d.want(doctor.Dubious, "secrets", "make one with openssl rand -hex 32 for each")
+	d.want(doctor.Dubious, "secrets", "make one with openssl rand -hex 32")
+	d.want(doctor.Dubious, "ops_listen", "listen on 127.0.0.1")
+	d.want(doctor.Dubious, "listen", "set auth.mode to jwt")
+	d.want(doctor.Dubious, "signature", "add ?iss=pushpin&key=…")
+	d.want(doctor.Dubious, "signature", "set grip.require_proxy to true")
 	for _, secret := range []string{same, "short", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa"} {
 		if strings.Contains(d.String(), secret+" ") {
 			t.Errorf("the report shows %q", secret)
@@ -377,10 +384,10 @@ func TestDoctorFindsWhatIsUnsafe(t *testing.T) {
 	}
 
 	unsigned := c.but(sceneConfig{"listen": open["listen"], "grip": open["grip"]})
-	diagnose(t, unsigned).want(dubious, "listen", "add the proxies' keys")
+	diagnose(t, unsigned).want(doctor.Dubious, "listen", "add the proxies' keys")
 	fastly := c.but(sceneConfig{"grip": `{urls: ["https://api.fastly.com/service/x?key=y"]}`, "listen": freeAddress(t)})
 	d = diagnose(t, fastly)
-	d.want(broken, "signature", "verify-iss=fastly:SERVICE")
+	d.want(doctor.Broken, "signature", "verify-iss=fastly:SERVICE")
 }
 
 func TestDoctorReadsSecretsFromTheirFilesToo(t *testing.T) {
@@ -394,11 +401,11 @@ func TestDoctorReadsSecretsFromTheirFilesToo(t *testing.T) {
 	delete(c, "secret")
 	c["secret_file"] = secret
 	d := diagnose(t, c)
-	d.want(good, "secrets", "")
+	d.want(doctor.Good, "secrets", "")
 	if err := os.Chmod(secret, 0o604); err != nil {
 		t.Fatal(err)
 	}
-	diagnose(t, c).want(dubious, "secrets", "chmod 640 "+secret)
+	diagnose(t, c).want(doctor.Dubious, "secrets", "chmod 640 "+secret)
 }
 
 func TestDoctorNamesEveryMistakeInTheConfigurationFirst(t *testing.T) {
@@ -406,10 +413,10 @@ func TestDoctorNamesEveryMistakeInTheConfigurationFirst(t *testing.T) {
 	c := sound(t)
 	delete(c, "secret")
 	d := diagnose(t, c)
-	if first := d.findings[0]; first.Verdict != broken || !strings.Contains(first.Found, "secret: is missing") {
+	if first := d.findings[0]; first.Verdict != doctor.Broken || !strings.Contains(first.Found, "secret: is missing") {
 		t.Errorf("the first finding is %s", first)
 	}
-	d.want(good, "database", "") // what can be examined is
+	d.want(doctor.Good, "database", "") // what can be examined is
 
 	d = diagnose(t, c.but(sceneConfig{"mqtt": "{urll: x}", "listne": "x"}))
 	for _, key := range []string{"mqtt.urll", "listne"} {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/spf13/cobra"
 
@@ -50,7 +49,7 @@ func (a *app) newToken() *cobra.Command {
 				claims.Audience = jwt.Audience{cfg.Auth.JWT.Audience}
 			}
 			claims.IssuedAt, claims.Expiry = jwt.NewNumericDate(now), jwt.NewNumericDate(now.Add(ttl))
-			text, err := sign(secret, claims)
+			text, err := claims.Sign(secret)
 			if err != nil {
 				return fmt.Errorf("token: %w", err)
 			}
@@ -65,12 +64,4 @@ func (a *app) newToken() *cobra.Command {
 	flags.BoolVar(&claims.Admin, "admin", false, "may do everything")
 	flags.DurationVar(&ttl, "ttl", time.Hour, "how long the token is good for")
 	return cmd
-}
-
-func sign(secret []byte, claims web.Claims) (string, error) {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: secret}, (&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		return "", err
-	}
-	return jwt.Signed(signer).Claims(claims).Serialize()
 }

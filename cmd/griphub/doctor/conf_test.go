@@ -1,7 +1,6 @@
-package main
+package doctor
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -50,7 +49,7 @@ func TestMosquittoConfIsReadWithWhatItIncludes(t *testing.T) {
 }
 
 func FuzzParsePushpinConf(f *testing.F) {
-	f.Add(fmt.Sprintf(debianConf, "7999", "5561"))
+	f.Add("[global]\ninclude={libdir}/internal.conf\n[proxy]\n# a remark\nsig_key=\"base64:YQ==\"\n[handler]\nmessage_rate=2500")
 	f.Add("[a]\nb=c\n=\n[]\n[\n]\n\x00=\"")
 	f.Fuzz(func(t *testing.T, text string) {
 		for key, value := range parsePushpinConf(text) {

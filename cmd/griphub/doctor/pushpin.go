@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -19,17 +19,17 @@ func (c *proxyCheck) configuration(ctx context.Context) {
 	check := c.name + " pushpin.conf"
 	settings, err := c.machine.pushpin(ctx, c.proxy)
 	if err != nil {
-		c.warn(check, fmt.Sprintf("cannot be seen from here (%v)", err),
+		c.Warn(check, fmt.Sprintf("cannot be seen from here (%v)", err),
 			"see that it says message_rate=0, message_hwm=0 and client_buffer_size=65536, or run griphub doctor on the proxy's machine as root")
 		return
 	}
 	c.settings = settings
-	before := len(c.findings)
+	before := len(c.Findings)
 	c.delivery(check)
 	c.limits(check)
 	c.access(check)
-	if len(c.findings) == before {
-		c.ok(check, "%s loses nothing in silence: message_rate %s, client_buffer_size %d, connection_subscription_max %d",
+	if len(c.Findings) == before {
+		c.OK(check, "%s loses nothing in silence: message_rate %s, client_buffer_size %d, connection_subscription_max %d",
 			settings.file, settings.text("handler.message_rate", "none"), settings.bufferSize(), settings.subscriptions())
 	}
 }
@@ -38,15 +38,15 @@ func (c *proxyCheck) configuration(ctx context.Context) {
 func (c *proxyCheck) delivery(check string) {
 	s := c.settings
 	if rate := s.number("handler.message_rate", -1); rate > 0 {
-		c.fail(check, fmt.Sprintf("message_rate=%d in %s: of all viewers' events together, what is above that many a second waits, and what is above message_hwm=%s is dropped in silence",
+		c.Fail(check, fmt.Sprintf("message_rate=%d in %s: of all viewers' events together, what is above that many a second waits, and what is above message_hwm=%s is dropped in silence",
 			rate, s.file, s.text("handler.message_hwm", "none")), "set message_rate=0 and message_hwm=0 in [handler] and restart Pushpin")
 	}
 	if size := s.bufferSize(); size < 65536 {
-		c.warn(check, fmt.Sprintf("client_buffer_size=%d in %s: a burst of events overruns a viewer's connection, and must be repaired from the log", size, s.file),
+		c.Warn(check, fmt.Sprintf("client_buffer_size=%d in %s: a burst of events overruns a viewer's connection, and must be repaired from the log", size, s.file),
 			"set client_buffer_size=65536 in [runner] and restart Pushpin")
 	}
 	if wait := s.number("handler.message_wait", 5000); wait > 1000 {
-		c.warn(check, fmt.Sprintf("message_wait=%d in %s: a lost event is repaired after %s only", wait, s.file, time.Duration(wait)*time.Millisecond),
+		c.Warn(check, fmt.Sprintf("message_wait=%d in %s: a lost event is repaired after %s only", wait, s.file, time.Duration(wait)*time.Millisecond),
 			"set message_wait=1000 in [handler] and restart Pushpin")
 	}
 }
@@ -54,16 +54,16 @@ func (c *proxyCheck) delivery(check string) {
 // limits reports settings by which Pushpin loses viewers.
 func (c *proxyCheck) limits(check string) {
 	s := c.settings
-	if most := s.subscriptions(); most < c.cfg.Stream.MaxChannels {
-		c.fail(check, fmt.Sprintf("connection_subscription_max=%d in %s, and stream.max_channels is %d: a stream of more channels never shows the others' events",
-			most, s.file, c.cfg.Stream.MaxChannels), "set connection_subscription_max=200 in [handler] and restart Pushpin, or lower stream.max_channels")
+	if most := s.subscriptions(); most < c.Config.Stream.MaxChannels {
+		c.Fail(check, fmt.Sprintf("connection_subscription_max=%d in %s, and stream.max_channels is %d: a stream of more channels never shows the others' events",
+			most, s.file, c.Config.Stream.MaxChannels), "set connection_subscription_max=200 in [handler] and restart Pushpin, or lower stream.max_channels")
 	}
 	if files := s.openFiles(); files > 0 && uint64(max(0, s.maxConnections())) <= files {
-		c.fail(check, fmt.Sprintf("client_maxconn=%d, and the process may open %d files: the viewer who reaches client_maxconn makes Pushpin panic, and every viewer is cut off",
+		c.Fail(check, fmt.Sprintf("client_maxconn=%d, and the process may open %d files: the viewer who reaches client_maxconn makes Pushpin panic, and every viewer is cut off",
 			s.maxConnections(), files), fmt.Sprintf("set client_maxconn=%d or more in [runner] of %s, so that the limit of files, which is safe, comes first", 2*files, s.file))
 	}
 	if files := s.openFiles(); files > 0 && files < fewDescriptors {
-		c.warn(check, fmt.Sprintf("Pushpin may open %d files, one for each viewer", files), "set LimitNOFILE=65536 in the systemd unit of Pushpin")
+		c.Warn(check, fmt.Sprintf("Pushpin may open %d files, one for each viewer", files), "set LimitNOFILE=65536 in the systemd unit of Pushpin")
 	}
 }
 
@@ -72,16 +72,16 @@ func (c *proxyCheck) access(check string) {
 	s := c.settings
 	switch key := s.values["proxy.sig_key"]; {
 	case key == "":
-		c.fail(check, "there is no sig_key in "+s.file+", so requests have no Grip-Sig", "set sig_key in [proxy] and key in "+c.key()+" to the same secret, and restart both")
+		c.Fail(check, "there is no sig_key in "+s.file+", so requests have no Grip-Sig", "set sig_key in [proxy] and key in "+c.key()+" to the same secret, and restart both")
 	case !c.verifies(key):
-		c.fail(check, "the sig_key in "+s.file+" is not the key of "+c.key()+", so griphub refuses streams", "set key in "+c.key()+" to that sig_key, and restart griphub")
+		c.Fail(check, "the sig_key in "+s.file+" is not the key of "+c.key()+", so griphub refuses streams", "set key in "+c.key()+" to that sig_key, and restart griphub")
 	}
 	if s.values["proxy.sig_key"] == publicKey {
-		c.fail(check, "sig_key="+publicKey+" in "+s.file+", which everybody knows: anybody who reaches griphub can pass for the proxy",
+		c.Fail(check, "sig_key="+publicKey+" in "+s.file+", which everybody knows: anybody who reaches griphub can pass for the proxy",
 			"set sig_key to the output of openssl rand -hex 32, and key in "+c.key()+" to the same, and restart both")
 	}
 	if address := s.text("handler.push_in_http_addr", "127.0.0.1"); isOpen(net.JoinHostPort(address, "0")) {
-		c.warn(check, "push_in_http_addr="+address+" in "+s.file+": whoever reaches the control port may publish to every viewer",
+		c.Warn(check, "push_in_http_addr="+address+" in "+s.file+": whoever reaches the control port may publish to every viewer",
 			"set it to 127.0.0.1 or an address of the internal network, or close the port to others with a firewall")
 	}
 }
@@ -94,7 +94,7 @@ func (c *proxyCheck) verifies(sigKey string) bool {
 	}
 	now := time.Now()
 	sig, err := key.Sign(c.settings.values["proxy.sig_iss"], now.Add(time.Minute))
-	return err != nil || grip.NewVerifier(c.proxies).Proxied(sig, now)
+	return err != nil || grip.NewVerifier(c.Proxies).Proxied(sig, now)
 }
 
 // pushpinSettings are those of a Pushpin on this machine.

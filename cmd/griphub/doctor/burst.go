@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -32,7 +32,7 @@ func (c *proxyCheck) events(ctx context.Context, v *viewing) {
 	for range burstTries {
 		var err error
 		if b, err = v.burst(ctx, c.proxy); err != nil {
-			c.warn(check, "not tested: "+err.Error(), c.routeCure(err))
+			c.Warn(check, "not tested: "+err.Error(), c.routeCure(err))
 			return
 		}
 		if b.even() {
@@ -47,21 +47,21 @@ func (c *proxyCheck) events(ctx context.Context, v *viewing) {
 	const settings = "set message_rate=0, message_hwm=0 and client_buffer_size=65536 in pushpin.conf and restart Pushpin"
 	switch {
 	case b.reset:
-		c.warn(check, "not tested: the proxy asks for the streams again before the events are there; the machine is very busy", "run the doctor again")
+		c.Warn(check, "not tested: the proxy asks for the streams again before the events are there; the machine is very busy", "run the doctor again")
 	case b.closed:
-		c.fail(check, "the proxy closes streams when events come", "see in Pushpin's log why")
+		c.Fail(check, "the proxy closes streams when events come", "see in Pushpin's log why")
 	case len(b.arrived) == 0:
-		c.fail(check, "no event that is published at the control port comes to streams at the public address",
+		c.Fail(check, "no event that is published at the control port comes to streams at the public address",
 			"let "+c.key()+" name the control port of the proxy that browsers connect to")
 	case len(b.arrived) < sent:
-		c.fail(check, fmt.Sprintf("of %d events to %d streams %d did not come", sent, b.streams, sent-len(b.arrived)), settings)
+		c.Fail(check, fmt.Sprintf("of %d events to %d streams %d did not come", sent, b.streams, sent-len(b.arrived)), settings)
 	case b.span() >= prompt && even >= evenTries:
-		c.fail(check, fmt.Sprintf("%d events came as if counted out, about %d a second: that is what message_rate does, and more than message_hwm are dropped in silence",
+		c.Fail(check, fmt.Sprintf("%d events came as if counted out, about %d a second: that is what message_rate does, and more than message_hwm are dropped in silence",
 			sent, b.rate()), settings)
 	case b.span() >= prompt:
-		c.warn(check, fmt.Sprintf("%d events took %s: the machine is busy, or message_rate holds them back", sent, b.span().Round(time.Millisecond)), settings)
+		c.Warn(check, fmt.Sprintf("%d events took %s: the machine is busy, or message_rate holds them back", sent, b.span().Round(time.Millisecond)), settings)
 	default:
-		c.ok(check, "all of %d events to %d streams came, in %s", sent, b.streams, b.arrived[sent-1].Round(time.Millisecond))
+		c.OK(check, "all of %d events to %d streams came, in %s", sent, b.streams, b.arrived[sent-1].Round(time.Millisecond))
 	}
 }
 
@@ -105,7 +105,7 @@ func (v *viewing) items(channel channels.Channel) []grip.Item {
 			Draft:     channels.Draft{Channels: []channels.Channel{channel}, Type: probeEvent, Data: []byte("{}")},
 			Positions: []channels.Position{{Channel: channel, Seq: channels.Seq(i + 1)}},
 		}
-		items = e.AppendItems(items, v.cfg.Grip.Prefix)
+		items = e.AppendItems(items, v.Config.Grip.Prefix)
 	}
 	return items
 }

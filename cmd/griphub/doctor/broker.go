@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -17,26 +17,26 @@ import (
 const queueProbe = 1100
 
 // examineBroker asks the broker for everything that a bridge needs of it.
-func (d *doctor) examineBroker(ctx context.Context, r *report) {
-	if d.cfg.MQTT.URL == "" {
-		r.ok("broker", "none is configured")
+func (d *examination) examineBroker(ctx context.Context, r *Report) {
+	if d.Config.MQTT.URL == "" {
+		r.OK("broker", "none is configured")
 		return
 	}
-	probe, err := mqttbridge.NewProbe(d.broker)
+	probe, err := mqttbridge.NewProbe(d.Broker)
 	if err != nil {
-		r.fail("broker", err.Error(), "correct mqtt in the configuration")
+		r.Fail("broker", err.Error(), "correct mqtt in the configuration")
 		return
 	}
 	grants, err := probe.Grants(ctx)
 	if err != nil {
-		r.fail("broker", fmt.Sprintf("%s: %v", d.cfg.MQTT.URL, err), brokerCure(err))
+		r.Fail("broker", fmt.Sprintf("%s: %v", d.Config.MQTT.URL, err), brokerCure(err))
 		return
 	}
 	if grants.Development() {
-		r.ok("broker", "%s is the one of griphub dev, which stores messages before it acknowledges them", d.cfg.MQTT.URL)
+		r.OK("broker", "%s is the one of griphub dev, which stores messages before it acknowledges them", d.Config.MQTT.URL)
 		return
 	}
-	r.ok("broker", "%s: %s, lets griphub in with MQTT 5, takes %s", d.cfg.MQTT.URL, brokerName(grants), packetLimit(grants))
+	r.OK("broker", "%s: %s, lets griphub in with MQTT 5, takes %s", d.Config.MQTT.URL, brokerName(grants), packetLimit(grants))
 	r.grants(grants)
 	d.examineQueue(ctx, r, probe)
 	d.examineMosquitto(ctx, r, grants)
@@ -73,68 +73,68 @@ func packetLimit(g mqttbridge.Grants) string {
 }
 
 // grants reports what the broker allows.
-func (r *report) grants(g mqttbridge.Grants) {
+func (r *Report) grants(g mqttbridge.Grants) {
 	const session = "broker session"
 	switch {
 	case g.SessionExpiry == 0:
-		r.fail(session, "the broker does not keep it: what devices send while griphub is away is lost", "allow sessions to persist in the broker's configuration")
+		r.Fail(session, "the broker does not keep it: what devices send while griphub is away is lost", "allow sessions to persist in the broker's configuration")
 	case g.SessionExpiry < mqttbridge.WantedSessionExpiry:
-		r.warn(session, fmt.Sprintf("kept for %s only while griphub is away, instead of a week", g.SessionExpiry),
+		r.Warn(session, fmt.Sprintf("kept for %s only while griphub is away, instead of a week", g.SessionExpiry),
 			"raise the broker's limit of the session expiry interval")
 	default:
-		r.ok(session, "kept for a week while griphub is away")
+		r.OK(session, "kept for a week while griphub is away")
 	}
 	for _, f := range g.Filters {
 		check := "broker topic " + f.Filter
 		switch {
 		case f.Err != nil:
-			r.fail(check, f.Err.Error(), "let griphub's user read the topic in the broker's access rules")
+			r.Fail(check, f.Err.Error(), "let griphub's user read the topic in the broker's access rules")
 		case f.QoS == 0:
-			r.fail(check, "granted with QoS 0 only: messages are lost whenever the connection is", "allow QoS 1 in the broker's configuration")
+			r.Fail(check, "granted with QoS 0 only: messages are lost whenever the connection is", "allow QoS 1 in the broker's configuration")
 		default:
-			r.ok(check, "granted with QoS 1")
+			r.OK(check, "granted with QoS 1")
 		}
 	}
 	if !g.Retained {
-		r.warn("broker retained", "there are no retained messages: after a restart of the broker, states of devices are unknown until they report",
+		r.Warn("broker retained", "there are no retained messages: after a restart of the broker, states of devices are unknown until they report",
 			"allow retained messages in the broker's configuration")
 	}
 }
 
 // examineQueue finds out whether the broker drops messages that wait for griphub.
-func (d *doctor) examineQueue(ctx context.Context, r *report, probe *mqttbridge.Probe) {
+func (d *examination) examineQueue(ctx context.Context, r *Report, probe *mqttbridge.Probe) {
 	const check = "broker queue"
-	if _, matched := d.broker.Rules.Message(probe.Topic()); matched {
-		r.warn(check, "not tested, as mqtt.topics covers griphub/doctor/…", "see that the broker keeps any number of messages for a client that is away")
+	if _, matched := d.Broker.Rules.Message(probe.Topic()); matched {
+		r.Warn(check, "not tested, as mqtt.topics covers griphub/doctor/…", "see that the broker keeps any number of messages for a client that is away")
 		return
 	}
 	start := time.Now()
 	kept, err := probe.Keeps(ctx, queueProbe)
 	switch {
 	case errors.Is(err, mqttbridge.ErrNoOwnTopic):
-		r.warn(check, "not tested: "+err.Error(), "let griphub's user read and write griphub/doctor/# in the broker's access rules")
+		r.Warn(check, "not tested: "+err.Error(), "let griphub's user read and write griphub/doctor/# in the broker's access rules")
 	case err != nil:
-		r.fail(check, err.Error(), "see the broker's log for why it refuses messages of griphub's user")
+		r.Fail(check, err.Error(), "see the broker's log for why it refuses messages of griphub's user")
 	case !kept.Session:
-		r.fail(check, "the broker forgot a session that was away for a moment: what devices send while griphub restarts is lost",
+		r.Fail(check, "the broker forgot a session that was away for a moment: what devices send while griphub restarts is lost",
 			"allow sessions to persist in the broker's configuration")
 	case kept.Received < kept.Sent:
-		r.fail(check, fmt.Sprintf("of %d messages that waited for a client that was away, %d came: the others are lost in silence while griphub restarts",
+		r.Fail(check, fmt.Sprintf("of %d messages that waited for a client that was away, %d came: the others are lost in silence while griphub restarts",
 			kept.Sent, kept.Received), "set max_queued_messages 0 and max_queued_bytes 0 in mosquitto.conf, or the limit of messages that wait for a client in another broker")
 	default:
-		r.ok(check, "all of %d messages that waited for a client that was away came, in %s", kept.Sent, time.Since(start).Round(100*time.Millisecond))
+		r.OK(check, "all of %d messages that waited for a client that was away came, in %s", kept.Sent, time.Since(start).Round(100*time.Millisecond))
 	}
 }
 
 // examineMosquitto reads the configuration of a Mosquitto on this machine: MQTT does not tell what it does to messages.
-func (d *doctor) examineMosquitto(ctx context.Context, r *report, g mqttbridge.Grants) {
-	u, err := url.Parse(d.broker.URL)
+func (d *examination) examineMosquitto(ctx context.Context, r *Report, g mqttbridge.Grants) {
+	u, err := url.Parse(d.Broker.URL)
 	if err != nil || !strings.HasPrefix(g.Version, "mosquitto") {
 		return
 	}
 	file, conf, err := d.machine.mosquitto(ctx, u)
 	if err != nil {
-		r.warn("mosquitto.conf", fmt.Sprintf("cannot be seen from here (%v), and MQTT does not tell what is in it", err),
+		r.Warn("mosquitto.conf", fmt.Sprintf("cannot be seen from here (%v), and MQTT does not tell what is in it", err),
 			"see that it says persistence true, max_queued_messages 0 and autosave_interval 30, or run griphub doctor on the broker's machine as root")
 		return
 	}
@@ -181,38 +181,38 @@ func (m machine) mosquitto(ctx context.Context, u *url.URL) (file string, conf m
 }
 
 // mosquitto reports the options that lose messages. Their defaults are those of mosquitto.conf(5).
-func (r *report) mosquitto(file string, conf mosquittoConf) {
+func (r *Report) mosquitto(file string, conf mosquittoConf) {
 	where := "in " + file
 	if file == "" {
 		where = "in a mosquitto.conf, and start mosquitto with -c and its name"
 	}
 	check := func(option string) string { return "mosquitto.conf " + option }
 	if conf.options["persistence"] == "true" {
-		r.ok(check("persistence"), "true")
+		r.OK(check("persistence"), "true")
 		if saved := confNumber(conf.options, "autosave_interval", 1800); conf.options["autosave_on_changes"] != "true" && (saved == 0 || saved > 300) {
-			r.warn(check("autosave_interval"), fmt.Sprintf("%d seconds: what waits at the broker is saved that often only, 0 being never, and a crash loses the rest", saved),
+			r.Warn(check("autosave_interval"), fmt.Sprintf("%d seconds: what waits at the broker is saved that often only, 0 being never, and a crash loses the rest", saved),
 				"set autosave_interval 30 "+where)
 		}
 	} else {
-		r.fail(check("persistence"), "false: a restart of the broker loses griphub's session and every message that waits",
+		r.Fail(check("persistence"), "false: a restart of the broker loses griphub's session and every message that waits",
 			"set persistence true and persistence_location "+where)
 	}
 	if limit := confNumber(conf.options, "max_queued_messages", 1000); limit > 0 {
-		r.fail(check("max_queued_messages"), fmt.Sprintf("%d: messages above that are dropped in silence while griphub is away", limit), "set max_queued_messages 0 "+where)
+		r.Fail(check("max_queued_messages"), fmt.Sprintf("%d: messages above that are dropped in silence while griphub is away", limit), "set max_queued_messages 0 "+where)
 	} else {
-		r.ok(check("max_queued_messages"), "0, no limit")
+		r.OK(check("max_queued_messages"), "0, no limit")
 	}
 	if limit := confNumber(conf.options, "max_queued_bytes", 0); limit > 0 {
-		r.fail(check("max_queued_bytes"), fmt.Sprintf("%d: messages above that are dropped in silence while griphub is away", limit), "set max_queued_bytes 0 "+where)
+		r.Fail(check("max_queued_bytes"), fmt.Sprintf("%d: messages above that are dropped in silence while griphub is away", limit), "set max_queued_bytes 0 "+where)
 	}
 	if limit := confNumber(conf.options, "max_inflight_messages", 20); limit > 0 && limit < 100 {
-		r.warn(check("max_inflight_messages"), fmt.Sprintf("%d: no more are on the way at a time, which makes griphub slow to catch up", limit),
+		r.Warn(check("max_inflight_messages"), fmt.Sprintf("%d: no more are on the way at a time, which makes griphub slow to catch up", limit),
 			"set max_inflight_messages 1000 "+where)
 	} else {
-		r.ok(check("max_inflight_messages"), "%d", limit)
+		r.OK(check("max_inflight_messages"), "%d", limit)
 	}
 	if expiry, ok := conf.options["persistent_client_expiration"]; ok {
-		r.warn(check("persistent_client_expiration"), expiry+": griphub's session, and what waits in it, is gone when griphub is away for longer",
+		r.Warn(check("persistent_client_expiration"), expiry+": griphub's session, and what waits in it, is gone when griphub is away for longer",
 			"remove it, or see that it is longer than griphub may be away, "+where)
 	}
 }

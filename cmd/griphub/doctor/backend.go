@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -30,15 +30,15 @@ type backend struct {
 const answerPatience = 5 * time.Second
 
 // findBackend finds out who answers at the address that the proxies' requests go to, and answers itself if nobody does.
-func (d *doctor) findBackend(ctx context.Context, r *report) *backend {
+func (d *examination) findBackend(ctx context.Context, r *Report) *backend {
 	const check = "backend"
-	address := dialAddress(d.cfg.Listen)
+	address := dialAddress(d.Config.Listen)
 	resp, err := openPage(ctx, "http://"+address+"/events/griphub-doctor", nil)
 	if err == nil {
 		resp.Body.Close()
 		// A stream that is asked for without a proxy is refused, or answered with instructions for one.
 		if !refusedAsNotProxied(resp) && resp.Header.Get(grip.HeaderHold) == "" && !isEventStream(resp) {
-			r.fail(check, fmt.Sprintf("%s answers, and is not griphub (status %d)", address, resp.StatusCode),
+			r.Fail(check, fmt.Sprintf("%s answers, and is not griphub (status %d)", address, resp.StatusCode),
 				"stop what listens there, or choose another address with listen")
 			return &backend{}
 		}
@@ -46,15 +46,15 @@ func (d *doctor) findBackend(ctx context.Context, r *report) *backend {
 		return &backend{serving: true}
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		r.fail(check, fmt.Sprintf("%s does not answer: %v", address, err), "restart griphub serve, or correct listen")
+		r.Fail(check, fmt.Sprintf("%s does not answer: %v", address, err), "restart griphub serve, or correct listen")
 		return &backend{}
 	}
-	s, err := startStandIn(ctx, d.cfg.Listen, grip.NewVerifier(d.proxies), d.cfg.Grip.Prefix)
+	s, err := startStandIn(ctx, d.Config.Listen, grip.NewVerifier(d.Proxies), d.Config.Grip.Prefix)
 	if err != nil {
-		r.fail(check, err.Error(), "correct listen")
+		r.Fail(check, err.Error(), "correct listen")
 		return &backend{}
 	}
-	r.ok(check, "griphub serve does not run; %s is free, and the doctor answers there for the moment", d.cfg.Listen)
+	r.OK(check, "griphub serve does not run; %s is free, and the doctor answers there for the moment", d.Config.Listen)
 	return &backend{standIn: s}
 }
 
@@ -74,11 +74,11 @@ func dialAddress(listen string) string {
 }
 
 // examineReadiness asks a running serve whether it can do its work.
-func (d *doctor) examineReadiness(ctx context.Context, r *report, address string) {
+func (d *examination) examineReadiness(ctx context.Context, r *Report, address string) {
 	const check = "backend"
-	resp, err := openPage(ctx, "http://"+dialAddress(d.cfg.OpsListen)+"/readyz", nil)
+	resp, err := openPage(ctx, "http://"+dialAddress(d.Config.OpsListen)+"/readyz", nil)
 	if err != nil {
-		r.warn(check, fmt.Sprintf("griphub serves on %s, and its readyz on %s does not answer: %v", address, d.cfg.OpsListen, err),
+		r.Warn(check, fmt.Sprintf("griphub serves on %s, and its readyz on %s does not answer: %v", address, d.Config.OpsListen, err),
 			"run the doctor with the configuration that griphub runs with")
 		return
 	}
@@ -86,15 +86,15 @@ func (d *doctor) examineReadiness(ctx context.Context, r *report, address string
 	if resp.StatusCode != http.StatusOK {
 		const enough = 500
 		why, _ := io.ReadAll(io.LimitReader(resp.Body, enough)) // what there is of it
-		r.warn(check, fmt.Sprintf("griphub serves on %s and is not ready: %s", address, strings.TrimSpace(string(why))), "see the checks that FAIL")
+		r.Warn(check, fmt.Sprintf("griphub serves on %s and is not ready: %s", address, strings.TrimSpace(string(why))), "see the checks that FAIL")
 		return
 	}
-	r.ok(check, "griphub serves on %s and is ready", address)
+	r.OK(check, "griphub serves on %s and is ready", address)
 }
 
 // openPage asks for a page. The caller closes the body; ctx bounds it.
 func openPage(ctx context.Context, address string, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody) //nolint:gosec // the operator gave the address
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func openPage(ctx context.Context, address string, header http.Header) (*http.Re
 		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true, ResponseHeaderTimeout: answerPatience},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return client.Do(req) //nolint:gosec // see above
+	return client.Do(req)
 }
 
 func isEventStream(resp *http.Response) bool {

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"bytes"
@@ -21,28 +21,28 @@ import (
 const publicKey = "changeme"
 
 // examineSignatures looks at the keys by which griphub tells the proxies' requests from others.
-func (d *doctor) examineSignatures(_ context.Context, r *report) {
+func (d *examination) examineSignatures(_ context.Context, r *Report) {
 	const check = "signature"
-	for i, p := range d.proxies {
+	for i, p := range d.Proxies {
 		if p.VerifyKey.IsZero() && !p.Key.Symmetric() {
-			r.warn(check, fmt.Sprintf("grip.urls[%d] has no key, so any Grip-Sig counts and whoever reaches %s can pass for a proxy", i, d.cfg.Listen),
+			r.Warn(check, fmt.Sprintf("grip.urls[%d] has no key, so any Grip-Sig counts and whoever reaches %s can pass for a proxy", i, d.Config.Listen),
 				"add ?iss=pushpin&key=… to it, with the sig_key of pushpin.conf")
 			continue
 		}
 		if isFastly(p) && p.VerifyKey.IsZero() {
-			r.fail(check, fmt.Sprintf("grip.urls[%d] is Fastly's and has no verify-key: Fastly signs with a key of its own, and griphub refuses streams", i),
+			r.Fail(check, fmt.Sprintf("grip.urls[%d] is Fastly's and has no verify-key: Fastly signs with a key of its own, and griphub refuses streams", i),
 				"add verify-iss=fastly:SERVICE and verify-key=… to it, with the public key that Fastly publishes for Fanout")
 			continue
 		}
 		if knowsPublicKey(p) {
-			r.fail(check, fmt.Sprintf("the key of grip.urls[%d] is %s, which everybody knows", i, publicKey),
+			r.Fail(check, fmt.Sprintf("the key of grip.urls[%d] is %s, which everybody knows", i, publicKey),
 				"make one with openssl rand -hex 32, and set it as key in grip.urls and as sig_key in pushpin.conf")
 			continue
 		}
-		r.ok(check, "grip.urls[%d] has a key, by which the proxy's requests are known", i)
+		r.OK(check, "grip.urls[%d] has a key, by which the proxy's requests are known", i)
 	}
-	if !d.cfg.Grip.RequireProxy {
-		r.warn(check, "grip.require_proxy is false: a viewer who reaches griphub directly gets a stream that never has an event",
+	if !d.Config.Grip.RequireProxy {
+		r.Warn(check, "grip.require_proxy is false: a viewer who reaches griphub directly gets a stream that never has an event",
 			"set grip.require_proxy to true unless you are debugging")
 	}
 }
@@ -63,11 +63,11 @@ type namedSecret struct {
 	value config.Secret
 }
 
-func (d *doctor) secrets() []namedSecret {
+func (d *examination) secrets() []namedSecret {
 	list := []namedSecret{
-		{"secret", d.cfg.Secret}, {"secret_previous", d.cfg.SecretPrevious}, {"auth.jwt.secret", d.cfg.Auth.JWT.Secret},
+		{"secret", d.Config.Secret}, {"secret_previous", d.Config.SecretPrevious}, {"auth.jwt.secret", d.Config.Auth.JWT.Secret},
 	}
-	for i, k := range d.cfg.Publish.Keys {
+	for i, k := range d.Config.Publish.Keys {
 		list = append(list, namedSecret{fmt.Sprintf("publish.keys[%d]", i), k})
 	}
 	return list
@@ -76,9 +76,9 @@ func (d *doctor) secrets() []namedSecret {
 const makeSecret = "make one with openssl rand -hex 32"
 
 // examineSecrets looks for secrets that are weak, used twice, or readable.
-func (d *doctor) examineSecrets(_ context.Context, r *report) {
+func (d *examination) examineSecrets(_ context.Context, r *Report) {
 	const check = "secrets"
-	before := len(r.findings)
+	before := len(r.Findings)
 	seen := make(map[string]string)
 	for _, s := range d.secrets() {
 		value, err := s.value.Bytes()
@@ -86,20 +86,20 @@ func (d *doctor) examineSecrets(_ context.Context, r *report) {
 			continue // the configuration's checks have said what is wrong with it
 		}
 		if other, twice := seen[string(value)]; twice {
-			r.warn(check, fmt.Sprintf("%s is the same as %s: who may use the one can use the other", s.key, other), makeSecret+" for each")
+			r.Warn(check, fmt.Sprintf("%s is the same as %s: who may use the one can use the other", s.key, other), makeSecret+" for each")
 		}
 		seen[string(value)] = s.key
 		// Keys of 16 random bytes are out of reach; secret and auth.jwt.secret have 32 at least.
 		const short, monotonous = 16, 8
 		if len(value) < short {
-			r.warn(check, fmt.Sprintf("%s has only %d bytes", s.key, len(value)), makeSecret)
+			r.Warn(check, fmt.Sprintf("%s has only %d bytes", s.key, len(value)), makeSecret)
 		} else if distinct(value) < monotonous {
-			r.warn(check, s.key+" is easy to guess: it is made of few different characters", makeSecret)
+			r.Warn(check, s.key+" is easy to guess: it is made of few different characters", makeSecret)
 		}
 	}
 	d.examineFiles(r)
-	if len(r.findings) == before {
-		r.ok(check, "long enough, each used once, and readable by their owner alone")
+	if len(r.Findings) == before {
+		r.OK(check, "long enough, each used once, and readable by their owner alone")
 	}
 }
 
@@ -114,27 +114,27 @@ func distinct(b []byte) int {
 }
 
 // examineFiles looks at who may read the files with secrets.
-func (d *doctor) examineFiles(r *report) {
+func (d *examination) examineFiles(r *Report) {
 	for _, name := range d.secretFiles() {
 		const others = 0o007
 		info, err := os.Stat(name)
 		if err != nil || info.Mode().Perm()&others == 0 {
 			continue
 		}
-		r.warn("secrets", fmt.Sprintf("%s can be read by every user of this machine (mode %04o)", name, info.Mode().Perm()), "chmod 640 "+name)
+		r.Warn("secrets", fmt.Sprintf("%s can be read by every user of this machine (mode %04o)", name, info.Mode().Perm()), "chmod 640 "+name)
 	}
 }
 
 // secretFiles are the configuration file and the files that it and the environment name as the place of a secret.
-func (d *doctor) secretFiles() []string {
+func (d *examination) secretFiles() []string {
 	var files []string
-	if d.cfg.MQTT.KeyFile != "" {
-		files = append(files, d.cfg.MQTT.KeyFile)
+	if d.Config.MQTT.KeyFile != "" {
+		files = append(files, d.Config.MQTT.KeyFile)
 	}
 	var root map[string]any
-	if d.file != "" {
-		files = append(files, d.file)
-		if text, err := readSmall(d.file); err == nil {
+	if d.File != "" {
+		files = append(files, d.File)
+		if text, err := readSmall(d.File); err == nil {
 			_ = yaml.Unmarshal(text, &root) // it has been read once, without an error
 		}
 	}
@@ -147,7 +147,7 @@ func (d *doctor) secretFiles() []string {
 		}
 		if name := lookUp(root, key.Path+"_file"); name != "" {
 			if !filepath.IsAbs(name) {
-				name = filepath.Join(filepath.Dir(d.file), name)
+				name = filepath.Join(filepath.Dir(d.File), name)
 			}
 			files = append(files, name)
 		}
@@ -167,25 +167,25 @@ func lookUp(section map[string]any, path string) string {
 }
 
 // examineListeners looks at who can reach what griphub serves.
-func (d *doctor) examineListeners(_ context.Context, r *report) {
+func (d *examination) examineListeners(_ context.Context, r *Report) {
 	const ops, listen = "ops_listen", "listen"
-	if isOpen(d.cfg.OpsListen) {
-		r.warn(ops, d.cfg.OpsListen+": metrics and the state of the hub may be reachable from outside", "listen on 127.0.0.1 or an address of the internal network")
+	if isOpen(d.Config.OpsListen) {
+		r.Warn(ops, d.Config.OpsListen+": metrics and the state of the hub may be reachable from outside", "listen on 127.0.0.1 or an address of the internal network")
 	} else {
-		r.ok(ops, "%s is not reachable from outside", d.cfg.OpsListen)
+		r.OK(ops, "%s is not reachable from outside", d.Config.OpsListen)
 	}
-	noUsers := d.cfg.Auth.Mode == "none"
-	unsigned := !grip.NewVerifier(d.proxies).SignatureRequired()
+	noUsers := d.Config.Auth.Mode == "none"
+	unsigned := !grip.NewVerifier(d.Proxies).SignatureRequired()
 	switch {
-	case isLoopback(d.cfg.Listen):
-		r.ok(listen, "%s is reachable from this machine only", d.cfg.Listen)
+	case isLoopback(d.Config.Listen):
+		r.OK(listen, "%s is reachable from this machine only", d.Config.Listen)
 	case noUsers:
-		r.warn(listen, fmt.Sprintf("%s with auth.mode none: whoever reaches it reads every channel that a client can name", d.cfg.Listen),
+		r.Warn(listen, fmt.Sprintf("%s with auth.mode none: whoever reaches it reads every channel that a client can name", d.Config.Listen),
 			"set auth.mode to jwt, or listen on 127.0.0.1")
 	case unsigned:
-		r.warn(listen, d.cfg.Listen+" without a key in grip.urls: whoever reaches it can pass for a proxy", "add the proxies' keys to grip.urls, or listen on 127.0.0.1")
+		r.Warn(listen, d.Config.Listen+" without a key in grip.urls: whoever reaches it can pass for a proxy", "add the proxies' keys to grip.urls, or listen on 127.0.0.1")
 	default:
-		r.ok(listen, "%s; requests that pass for a proxy's need its signature", d.cfg.Listen)
+		r.OK(listen, "%s; requests that pass for a proxy's need its signature", d.Config.Listen)
 	}
 }
 
@@ -212,21 +212,21 @@ func isOpen(address string) bool {
 const fewDescriptors = 4096
 
 // examineLimits looks at what the system allows this user's processes, serve among them.
-func (d *doctor) examineLimits(_ context.Context, r *report) {
+func (d *examination) examineLimits(_ context.Context, r *Report) {
 	limit, err := descriptorLimit()
 	if err != nil {
-		r.warn("open files", "the limit is not known: "+err.Error(), "see that it is 65536 or more")
+		r.Warn("open files", "the limit is not known: "+err.Error(), "see that it is 65536 or more")
 		return
 	}
 	r.add(limitFinding(limit))
 }
 
-func limitFinding(limit uint64) finding {
+func limitFinding(limit uint64) Finding {
 	if limit < fewDescriptors {
-		return finding{dubious, "open files", fmt.Sprintf("a process may have %d, one for each request under way", limit),
+		return Finding{Dubious, "open files", fmt.Sprintf("a process may have %d, one for each request under way", limit),
 			"set LimitNOFILE=65536 in the systemd unit, or raise it with ulimit -n"}
 	}
-	return finding{good, "open files", fmt.Sprintf("a process may have %d", limit), ""}
+	return Finding{Good, "open files", fmt.Sprintf("a process may have %d", limit), ""}
 }
 
 // hostOf is how a proxy is called in the report.

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"bufio"
@@ -29,10 +29,10 @@ func (c *proxyCheck) viewers(ctx context.Context) {
 	check := c.name + " viewers"
 	switch {
 	case !c.backend.serving && c.backend.standIn == nil:
-		c.warn(check, "not tested, as griphub does not answer", "see the check of the backend")
+		c.Warn(check, "not tested, as griphub does not answer", "see the check of the backend")
 		return
 	case address == "":
-		c.warn(check, "not tested: where browsers connect is not known", "give the public address with --proxy-url")
+		c.Warn(check, "not tested: where browsers connect is not known", "give the public address with --proxy-url")
 		return
 	}
 	v := c.newViewing(address)
@@ -43,16 +43,16 @@ func (c *proxyCheck) viewers(ctx context.Context) {
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED) && !given:
-		c.warn(check, fmt.Sprintf("not tested: nobody answers at %s", address), "give the public address with --proxy-url")
+		c.Warn(check, fmt.Sprintf("not tested: nobody answers at %s", address), "give the public address with --proxy-url")
 		return
 	case err != nil && !errors.Is(err, errNotPermitted):
-		c.fail(check, fmt.Sprintf("%s: %v", address, err), c.routeCure(err))
+		c.Fail(check, fmt.Sprintf("%s: %v", address, err), c.routeCure(err))
 		return
 	}
-	c.ok(check, "a stream that a browser opens at %s reaches griphub", address)
+	c.OK(check, "a stream that a browser opens at %s reaches griphub", address)
 	c.signature()
 	if err != nil {
-		c.warn(c.name+" events", "not tested: "+err.Error(), c.routeCure(err))
+		c.Warn(c.name+" events", "not tested: "+err.Error(), c.routeCure(err))
 		return
 	}
 	first.close()
@@ -61,15 +61,15 @@ func (c *proxyCheck) viewers(ctx context.Context) {
 
 // viewerURL is the address where browsers connect to the proxy.
 func (c *proxyCheck) viewerURL(ctx context.Context) (address string, given bool) {
-	if c.index < len(c.viewerURLs) {
-		return strings.TrimSuffix(c.viewerURLs[c.index], "/"), true
+	if c.index < len(c.ViewerURLs) {
+		return strings.TrimSuffix(c.ViewerURLs[c.index], "/"), true
 	}
 	if c.settings != nil {
 		if address := c.settings.viewerURL(); address != "" {
 			return address, false
 		}
 	}
-	if len(c.proxies) == 1 && strings.HasPrefix(c.proxy.ControlURI, "http://") && isLocal(ctx, hostname(c.proxy)) {
+	if len(c.Proxies) == 1 && strings.HasPrefix(c.proxy.ControlURI, "http://") && isLocal(ctx, hostname(c.proxy)) {
 		return "http://" + pushpin.DefaultListen, false
 	}
 	return "", false
@@ -93,7 +93,7 @@ func (c *proxyCheck) routeCure(err error) string {
 	if c.settings != nil {
 		routes, conf = c.settings.routesFile(), c.settings.file
 	}
-	target := dialAddress(c.cfg.Listen)
+	target := dialAddress(c.Config.Listen)
 	switch {
 	case errors.Is(err, errNotHeld):
 		return "run the doctor again if Pushpin has just started, else restart it and see in its log what is wrong with pushpin-handler"
@@ -117,8 +117,8 @@ func (c *proxyCheck) routeCure(err error) string {
 func (c *proxyCheck) signature() {
 	check := c.name + " signature"
 	if c.backend.standIn == nil {
-		if c.cfg.Grip.RequireProxy && grip.NewVerifier(c.proxies).SignatureRequired() {
-			c.ok(check, "griphub accepts the proxy's Grip-Sig")
+		if c.Config.Grip.RequireProxy && grip.NewVerifier(c.Proxies).SignatureRequired() {
+			c.OK(check, "griphub accepts the proxy's Grip-Sig")
 		}
 		return
 	}
@@ -129,13 +129,13 @@ func (c *proxyCheck) signature() {
 	}
 	switch {
 	case err == nil:
-		c.ok(check, "griphub accepts the proxy's Grip-Sig")
+		c.OK(check, "griphub accepts the proxy's Grip-Sig")
 	case errors.Is(err, grip.ErrNoSig):
-		c.fail(check, "requests come without a Grip-Sig", "set sig_key in "+conf+" and key in "+c.key()+" to the same secret, and restart both")
+		c.Fail(check, "requests come without a Grip-Sig", "set sig_key in "+conf+" and key in "+c.key()+" to the same secret, and restart both")
 	case errors.Is(err, grip.ErrSigExpired):
-		c.fail(check, "the proxy's Grip-Sig has expired when it comes: its clock is far behind", "run an NTP service on both machines, such as chrony")
+		c.Fail(check, "the proxy's Grip-Sig has expired when it comes: its clock is far behind", "run an NTP service on both machines, such as chrony")
 	default:
-		c.fail(check, fmt.Sprintf("griphub does not accept the proxy's Grip-Sig (%v)", err), "set key in "+c.key()+" to the sig_key of "+conf+", and restart griphub")
+		c.Fail(check, fmt.Sprintf("griphub does not accept the proxy's Grip-Sig (%v)", err), "set key in "+c.key()+" to the sig_key of "+conf+", and restart griphub")
 	}
 }
 
@@ -154,9 +154,9 @@ func (v *viewing) header(channel channels.Channel) http.Header {
 		h.Set(standInHeader, s.token)
 		return h
 	}
-	j := v.cfg.Auth.JWT
+	j := v.Config.Auth.JWT
 	secret, err := j.Secret.Bytes()
-	if v.cfg.Auth.Mode != "jwt" || j.Algorithm != "HS256" || err != nil || len(secret) == 0 {
+	if v.Config.Auth.Mode != "jwt" || j.Algorithm != "HS256" || err != nil || len(secret) == 0 {
 		return h
 	}
 	claims := web.Claims{Channels: []string{string(channel)}}
@@ -165,7 +165,7 @@ func (v *viewing) header(channel channels.Channel) http.Header {
 		claims.Audience = jwt.Audience{j.Audience}
 	}
 	claims.IssuedAt, claims.Expiry = jwt.NewNumericDate(time.Now()), jwt.NewNumericDate(time.Now().Add(time.Minute))
-	if text, err := sign(secret, claims); err == nil {
+	if text, err := claims.Sign(secret); err == nil {
 		h.Set("Authorization", "Bearer "+text)
 	}
 	return h

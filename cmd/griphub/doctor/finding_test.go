@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"bytes"
@@ -19,16 +19,16 @@ import (
 )
 
 func TestAFindingIsOneLine(t *testing.T) {
-	var r report
-	r.ok("database", "SQLite %s", "3.50")
-	r.fail("broker", "it said:\nno\r\n", "ask again")
+	var r Report
+	r.OK("database", "SQLite %s", "3.50")
+	r.Fail("broker", "it said:\nno\r\n", "ask again")
 	want := "ok    database: SQLite 3.50\nFAIL  broker: it said: no; ask again\n"
 	var text, lines bytes.Buffer
-	w := &findingWriter{out: &text}
-	if err := w.write(r.findings); err != nil || text.String() != want || w.failed != 1 || w.all != 2 {
+	w := &Printer{Out: &text}
+	if err := w.Print(r.Findings); err != nil || text.String() != want || w.Failed != 1 || w.All != 2 {
 		t.Errorf("got %q, %+v, %v", text.String(), w, err)
 	}
-	if err := (&findingWriter{out: &lines, json: true}).write(r.findings); err != nil {
+	if err := (&Printer{Out: &lines, JSON: true}).Print(r.Findings); err != nil {
 		t.Fatal(err)
 	}
 	var f map[string]string
@@ -41,8 +41,8 @@ func TestAFindingIsOneLine(t *testing.T) {
 }
 
 // only returns the verdicts of the findings, and their cures.
-func only(r report) (verdicts, cures string) {
-	for _, f := range r.findings {
+func only(r Report) (verdicts, cures string) {
+	for _, f := range r.Findings {
 		verdicts += string(f.Verdict) + " "
 		cures += f.Cure + " "
 	}
@@ -66,7 +66,7 @@ func TestABrokerThatGrantsLessIsReported(t *testing.T) {
 		"nothing kept":    {mqttbridge.Grants{SessionExpiry: week, Filters: filter(1, nil)}, "ok ok warn", "allow retained messages"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var r report
+			var r Report
 			r.grants(scene.grants)
 			if verdicts, cures := only(r); verdicts != scene.verdicts || !strings.Contains(cures, scene.cure) {
 				t.Errorf("got %s with %q", verdicts, cures)
@@ -78,15 +78,15 @@ func TestABrokerThatGrantsLessIsReported(t *testing.T) {
 func TestADiskThatLosesEventsIsReported(t *testing.T) {
 	for name, scene := range map[string]struct {
 		disk    disk
-		verdict verdict
+		verdict Verdict
 		cure    string
 	}{
-		"room":       {disk{free: 50 << 30}, good, ""},
-		"little":     {disk{free: 500 << 20}, dubious, "make room"},
-		"none":       {disk{free: 5 << 20}, broken, "make room"},
-		"NFS":        {disk{free: 50 << 30, kind: "nfs"}, broken, "use PostgreSQL"},
-		"memory":     {disk{free: 50 << 30, kind: "tmpfs"}, dubious, "on a disk"},
-		"containers": {disk{free: 50 << 30, kind: "overlay"}, dubious, "on a volume"},
+		"room":       {disk{free: 50 << 30}, Good, ""},
+		"little":     {disk{free: 500 << 20}, Dubious, "make room"},
+		"none":       {disk{free: 5 << 20}, Broken, "make room"},
+		"NFS":        {disk{free: 50 << 30, kind: "nfs"}, Broken, "use PostgreSQL"},
+		"memory":     {disk{free: 50 << 30, kind: "tmpfs"}, Dubious, "on a disk"},
+		"containers": {disk{free: 50 << 30, kind: "overlay"}, Dubious, "on a volume"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if f := scene.disk.finding("disk", "/data"); f.Verdict != scene.verdict || !strings.Contains(f.Cure, scene.cure) {
@@ -94,7 +94,7 @@ func TestADiskThatLosesEventsIsReported(t *testing.T) {
 			}
 		})
 	}
-	var r report
+	var r Report
 	examineDisk(&r, filepath.Join(t.TempDir(), "missing"))
 	if verdicts, _ := only(r); verdicts != "warn" {
 		t.Errorf("a directory that is not there: %s", verdicts)
@@ -102,7 +102,7 @@ func TestADiskThatLosesEventsIsReported(t *testing.T) {
 }
 
 func TestSettingsOfPostgreSQLAreReported(t *testing.T) {
-	var r report
+	var r Report
 	r.postgres(store.Examination{Settings: map[string]string{"fsync": "on", "server_encoding": "SQL_ASCII"}, Ahead: -time.Minute})
 	if verdicts, cures := only(r); verdicts != "ok FAIL warn" || !strings.Contains(cures, "ENCODING 'UTF8'") || !strings.Contains(cures, "NTP") {
 		t.Errorf("got %s with %q", verdicts, cures)
@@ -110,10 +110,10 @@ func TestSettingsOfPostgreSQLAreReported(t *testing.T) {
 }
 
 func TestFewDescriptorsAreReported(t *testing.T) {
-	if f := limitFinding(256); f.Verdict != dubious || !strings.Contains(f.Cure, "LimitNOFILE") {
+	if f := limitFinding(256); f.Verdict != Dubious || !strings.Contains(f.Cure, "LimitNOFILE") {
 		t.Errorf("got %s", f)
 	}
-	if f := limitFinding(65536); f.Verdict != good {
+	if f := limitFinding(65536); f.Verdict != Good {
 		t.Errorf("got %s", f)
 	}
 }
@@ -199,7 +199,7 @@ func TestAMachineShowsItsPrograms(t *testing.T) {
 }
 
 func TestAnAddressIsOfThisMachineOrNot(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), scenePatience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for host, want := range map[string]bool{"127.0.0.1": true, "::1": true, "localhost": true, "192.0.2.1": false, "no-such-host.invalid": false} {
 		if isLocal(ctx, host) != want {
@@ -238,11 +238,11 @@ func TestAViewerLimitBelowTheLimitOfFilesIsReported(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(proc, "limits"), []byte("Max open files            60000                 60000               files\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &proxyCheck{doctor: &doctor{}, report: &report{}, settings: &pushpinSettings{
+	c := &proxyCheck{examination: &examination{}, Report: &Report{}, settings: &pushpinSettings{
 		file: "pushpin.conf", front: &program{dir: proc, args: []string{"--stream-maxconn=50000"}},
 	}}
 	c.limits("pushpin.conf")
-	if verdicts, cures := only(*c.report); verdicts != "FAIL" || !strings.Contains(cures, "set client_maxconn=120000 or more") {
+	if verdicts, cures := only(*c.Report); verdicts != "FAIL" || !strings.Contains(cures, "set client_maxconn=120000 or more") {
 		t.Errorf("got %s with %q", verdicts, cures)
 	}
 }
@@ -276,7 +276,7 @@ func TestAnAnswerTellsWhoGaveIt(t *testing.T) {
 		"something wrong inside": {serve, answer(500, "application/problem+json"), errNotOurs},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &proxyCheck{doctor: &doctor{cfg: config.Default()}, backend: scene.backend}
+			c := &proxyCheck{examination: &examination{Hub: Hub{Config: config.Default()}}, backend: scene.backend}
 			err := c.newViewing("http://viewers").judge(scene.resp)
 			if !errors.Is(err, scene.want) {
 				t.Errorf("error is %v, want %v", err, scene.want)

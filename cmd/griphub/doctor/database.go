@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -11,24 +11,24 @@ import (
 )
 
 // examineDatabase looks at the database as serve would open it.
-func (d *doctor) examineDatabase(ctx context.Context, r *report) {
+func (d *examination) examineDatabase(ctx context.Context, r *Report) {
 	const check = "database"
-	e, err := store.Examine(ctx, string(d.cfg.Database))
+	e, err := store.Examine(ctx, string(d.Config.Database))
 	if err != nil {
-		r.fail(check, err.Error(), databaseCure(err, e))
+		r.Fail(check, err.Error(), databaseCure(err, e))
 		return
 	}
 	switch {
 	case e.Version == 0:
-		r.ok(check, "%s can be written; griphub serve makes the tables when it starts", e.Engine)
+		r.OK(check, "%s can be written; griphub serve makes the tables when it starts", e.Engine)
 	case e.Version < e.Newest:
-		r.warn(check, fmt.Sprintf("%s: the schema has version %d of %d", e.Engine, e.Version, e.Newest),
+		r.Warn(check, fmt.Sprintf("%s: the schema has version %d of %d", e.Engine, e.Version, e.Newest),
 			"run griphub migrate, or let griphub serve do it when it starts")
 	default:
-		r.ok(check, "%s, schema version %d, can be written", e.Engine, e.Version)
+		r.OK(check, "%s, schema version %d, can be written", e.Engine, e.Version)
 	}
 	if e.Path != "" {
-		r.ok("database synchronous", "FULL: an event is on the disk before it is acknowledged")
+		r.OK("database synchronous", "FULL: an event is on the disk before it is acknowledged")
 		examineDisk(r, filepath.Dir(e.Path))
 		return
 	}
@@ -52,20 +52,20 @@ func databaseCure(err error, e store.Examination) string {
 }
 
 // postgres reports the settings that decide whether what PostgreSQL confirms is safe.
-func (r *report) postgres(e store.Examination) {
+func (r *Report) postgres(e store.Examination) {
 	if e.Settings["fsync"] == "off" {
-		r.fail("database fsync", "off: a crash of the machine can lose or damage events that were acknowledged", "set fsync = on in postgresql.conf")
+		r.Fail("database fsync", "off: a crash of the machine can lose or damage events that were acknowledged", "set fsync = on in postgresql.conf")
 	} else {
-		r.ok("database fsync", "on")
+		r.OK("database fsync", "on")
 	}
 	if e.Settings["full_page_writes"] == "off" {
-		r.warn("database full_page_writes", "off: a crash of the machine can damage the database", "set full_page_writes = on in postgresql.conf")
+		r.Warn("database full_page_writes", "off: a crash of the machine can damage the database", "set full_page_writes = on in postgresql.conf")
 	}
 	if e.Settings["synchronous_commit"] == "off" {
-		r.ok("database synchronous_commit", "off; griphub turns it on for what it stores")
+		r.OK("database synchronous_commit", "off; griphub turns it on for what it stores")
 	}
 	if encoding := e.Settings["server_encoding"]; encoding != "UTF8" {
-		r.fail("database encoding", encoding+": texts of devices and users cannot be stored",
+		r.Fail("database encoding", encoding+": texts of devices and users cannot be stored",
 			"create the database anew with ENCODING 'UTF8' TEMPLATE template0")
 	}
 	r.clock("the clock of PostgreSQL", e.Ahead)
@@ -78,11 +78,11 @@ const (
 )
 
 // examineDisk reports the disk that holds a SQLite database.
-func examineDisk(r *report, dir string) {
+func examineDisk(r *Report, dir string) {
 	const check = "database disk"
 	disk, err := diskOf(dir)
 	if err != nil {
-		r.warn(check, "cannot be examined: "+err.Error(), "see that "+dir+" has room")
+		r.Warn(check, "cannot be examined: "+err.Error(), "see that "+dir+" has room")
 		return
 	}
 	r.add(disk.finding(check, dir))
@@ -94,24 +94,24 @@ type disk struct {
 	kind string // as mount(8) calls it; empty for one that is not known here
 }
 
-func (k disk) finding(check, dir string) finding {
+func (k disk) finding(check, dir string) Finding {
 	room := fmt.Sprintf("%d MB free in %s", k.free>>20, dir)
 	switch k.kind {
 	case "nfs", "cifs", "smb2", "9p":
-		return finding{broken, check, fmt.Sprintf("%s is on a network file system (%s), where SQLite's locks do not hold", dir, k.kind),
+		return Finding{Broken, check, fmt.Sprintf("%s is on a network file system (%s), where SQLite's locks do not hold", dir, k.kind),
 			"put the database on a local disk, or use PostgreSQL"}
 	case "tmpfs", "ramfs":
-		return finding{dubious, check, fmt.Sprintf("%s is in memory (%s): all events are lost when the machine stops", dir, k.kind),
+		return Finding{Dubious, check, fmt.Sprintf("%s is in memory (%s): all events are lost when the machine stops", dir, k.kind),
 			"put the database on a disk"}
 	case "overlay":
-		return finding{dubious, check, fmt.Sprintf("%s is the container's own layer: all events are lost with the container", dir),
+		return Finding{Dubious, check, fmt.Sprintf("%s is the container's own layer: all events are lost with the container", dir),
 			"put the database on a volume"}
 	}
 	switch {
 	case k.free < noRoom:
-		return finding{broken, check, room, "make room, or give channels a shorter retention"}
+		return Finding{Broken, check, room, "make room, or give channels a shorter retention"}
 	case k.free < littleRoom:
-		return finding{dubious, check, room, "make room, or give channels a shorter retention"}
+		return Finding{Dubious, check, room, "make room, or give channels a shorter retention"}
 	}
-	return finding{good, check, room, ""}
+	return Finding{Good, check, room, ""}
 }
