@@ -3,11 +3,15 @@
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 10s
 LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)
+NFPM_VERSION := v2.43.0
+NFPM := bin/nfpm-$(NFPM_VERSION)
+GOVULNCHECK_VERSION := v1.1.4
+VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.0.0+$$(git rev-parse --short HEAD))
 
 # In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
 export GOFLAGS := $(GOFLAGS)$(shell git rev-parse HEAD >/dev/null 2>&1 || echo ' -buildvcs=false')
 
-.PHONY: help run build test lint chaos fuzz compose-check clean
+.PHONY: help run build test lint chaos fuzz vuln compose-check deb deploy-check clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +45,20 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 
 compose-check: ## check docker-compose.yml without starting anything
 	@scripts/compose-check
+
+deb: build $(NFPM) ## build the Debian package in bin (VERSION=…)
+	@VERSION=$(patsubst v%,%,$(VERSION)) ARCH=$$(go env GOARCH) $(NFPM) package --config deploy/debian/nfpm.yaml --packager deb --target bin
+
+$(NFPM):
+	@echo "Building nfpm $(NFPM_VERSION), once"
+	@GOBIN=$(CURDIR)/bin GOFLAGS= go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	@mv bin/nfpm $(NFPM)
+
+deploy-check: deb ## check the systemd units, and install, configure and purge the Debian package (as root)
+	@scripts/deploy-check
+
+vuln: ## look for known vulnerabilities in what the program uses (asks vuln.go.dev)
+	@go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 clean: ## remove what was built; the data of make run stays in griphub-data
 	@rm -rf bin coverage.out
