@@ -35,6 +35,12 @@ func NewPoller(t testing.TB) *Poller {
 	return &Poller{client: &http.Client{Jar: jar, Timeout: 2 * Patience, Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 
+// By makes the Poller's requests go by another transport, such as one that trusts a test's certificate.
+func (p *Poller) By(transport http.RoundTripper) *Poller {
+	p.client.Transport = transport
+	return p
+}
+
 // Poll asks once, and fails the test unless the answer is 200 and of a poll's shape.
 func (p *Poller) Poll(t testing.TB, url string) PollAnswer {
 	t.Helper()

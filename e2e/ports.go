@@ -11,6 +11,12 @@ import (
 // server which restarts finds its own free.
 const firstPort, lastPort = 12_000, 32_000
 
+// FreeAddr returns an address for a server of the test's own, on which nobody listens.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	return freeAddr(t)
+}
+
 // freeAddr returns an address of this machine on which nobody listens, and which no other test is given until this
 // one ends, in whatever process.
 func freeAddr(t testing.TB) string {

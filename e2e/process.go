@@ -43,6 +43,22 @@ func startProcess(t testing.TB, log string, cmd *exec.Cmd) *process {
 	return p
 }
 
+// StartProgram runs a program until the end of the test. What it has written is shown where the test fails.
+func StartProgram(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	p := startProcess(t, filepath.Join(t.TempDir(), "output"), cmd)
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		if !p.await(stopPatience) {
+			_ = cmd.Process.Kill()
+			t.Errorf("%s has not stopped", cmd.Path)
+		}
+		if t.Failed() {
+			t.Logf("%s has written:\n%s", cmd.Path, p.output())
+		}
+	})
+}
+
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) running() bool {

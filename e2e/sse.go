@@ -21,6 +21,8 @@ type EventSourceOptions struct {
 	// Stubborn connects again after HTTP errors too, and where no answer comes for 5 s, which browsers do not. It is for
 	// scenes in which the proxy goes away: one that has just started answers with errors, or not at all, for an instant.
 	Stubborn bool
+	// Client makes the requests; nil for one with a connection of its own.
+	Client *http.Client
 }
 
 // An EventSource follows an event stream as browsers do by the HTML Standard, section 9.2: when the connection is lost
@@ -55,8 +57,11 @@ func Watch(t testing.TB, url string, options EventSourceOptions) *EventSource {
 		transport.ResponseHeaderTimeout = 5 * time.Second
 	}
 	s := &EventSource{
-		url: url, options: options, client: &http.Client{Transport: transport},
+		url: url, options: options, client: options.Client,
 		cancel: cancel, done: make(chan struct{}), retry: options.Retry,
+	}
+	if s.client == nil {
+		s.client = &http.Client{Transport: transport}
 	}
 	if s.retry == 0 {
 		s.retry = 100 * time.Millisecond

@@ -45,9 +45,15 @@ type Socket struct {
 // Dial opens a WebSocket, and fails the test where it is refused. The URL is of http or ws.
 func Dial(t testing.TB, url string, header http.Header) *Socket {
 	t.Helper()
+	return DialBy(t, nil, url, header)
+}
+
+// DialBy is Dial with a client of one's own, such as one that trusts a test's certificate; nil for the default one.
+func DialBy(t testing.TB, client *http.Client, url string, header http.Header) *Socket {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPHeader: header})
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
 	if err != nil {
 		t.Fatalf("dial %s: %v", url, err)
 	}
