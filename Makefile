@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.0.0+$$(git rev-pars
 # In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
 export GOFLAGS := $(GOFLAGS)$(shell git rev-parse HEAD >/dev/null 2>&1 || echo ' -buildvcs=false')
 
-.PHONY: help run build test lint chaos fuzz vuln compose-check deb deploy-check clean
+.PHONY: help run build test lint chaos fuzz vuln compose-check kubernetes-check deb deploy-check clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,8 +43,11 @@ $(LINTER):
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)
 
-compose-check: ## check docker-compose.yml without starting anything
+compose-check: ## check the compose files without starting anything
 	@scripts/compose-check
+
+kubernetes-check: ## read the Kubernetes manifests strictly
+	@cd deploy/kubernetes/check && GOFLAGS= go run . ../*.yaml
 
 deb: build $(NFPM) ## build the Debian package in bin (VERSION=…)
 	@VERSION=$(patsubst v%,%,$(VERSION)) ARCH=$$(go env GOARCH) $(NFPM) package --config deploy/debian/nfpm.yaml --packager deb --target bin
