@@ -10,6 +10,10 @@ import (
 // ErrNotFound tells that the log holds no such event.
 var ErrNotFound = errors.New("not found")
 
+// ErrState is wrapped by errors that are about a batch's State alone. Nothing of the batch was stored, and other batches
+// can be.
+var ErrState = errors.New("the batch's state is not stored")
+
 // A Batch is what one transaction stores: all of it or nothing.
 type Batch struct {
 	// Drafts are appended in order.
@@ -17,7 +21,8 @@ type Batch struct {
 	// Refused are messages that could not become events, kept so that they can be looked at.
 	Refused []Refusal
 	// State is what the layers above want committed together with the events, such as device
-	// states. A Log that does not know a value's type fails the batch.
+	// states. A value that the Log cannot store, such as one of a type that it does not know, fails the batch with
+	// ErrState.
 	State []any
 }
 

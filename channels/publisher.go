@@ -180,7 +180,7 @@ func (b *Batch) size() int {
 }
 
 // commit stores the group in one transaction and tells every sender what became of its part. Drafts were
-// validated before, so a failure is the log's and everybody's.
+// validated before, so a failure is the log's and everybody's, unless it is about somebody's State.
 func (p *Publisher) commit(ctx context.Context, group []*submission) {
 	var whole Batch
 	for _, s := range group {
@@ -189,6 +189,10 @@ func (p *Publisher) commit(ctx context.Context, group []*submission) {
 		whole.State = append(whole.State, s.batch.State...)
 	}
 	events, err := p.append(ctx, whole)
+	if errors.Is(err, ErrState) && len(group) > 1 {
+		p.commitApart(ctx, group)
+		return
+	}
 	if err == nil {
 		p.send(events)
 	}
@@ -198,6 +202,21 @@ func (p *Publisher) commit(ctx context.Context, group []*submission) {
 			s.events, events = events[:n:n], events[n:]
 		}
 		close(s.done)
+	}
+}
+
+// commitApart stores each batch with State in a transaction of its own, and the others together.
+func (p *Publisher) commitApart(ctx context.Context, group []*submission) {
+	var others []*submission
+	for _, s := range group {
+		if len(s.batch.State) > 0 {
+			p.commit(ctx, []*submission{s})
+		} else {
+			others = append(others, s)
+		}
+	}
+	if len(others) > 0 {
+		p.commit(ctx, others)
 	}
 }
 

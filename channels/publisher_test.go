@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
 )
 
 func TestPublishReturnsWhatIsStoredAndSent(t *testing.T) {
@@ -274,6 +275,60 @@ func TestAFailingLogFailsWhoWaitedForItAndNobodyElse(t *testing.T) {
 		s.log.fail = nil
 		if e := s.publish(plain("a", 5))[0]; e.Cursor().String() != "a:1" {
 			s.Errorf("after the failure: %+v", e)
+		}
+	})
+}
+
+func TestStateThatCannotBeStoredFailsItsSenderAndNobodyElse(t *testing.T) {
+	play(t, func(s *scene) {
+		s.log.gate = make(chan struct{})
+		first := s.publishers(batch(plain("a", 0)))
+		stateful := func(draft channels.Draft, state any) channels.Batch {
+			b := batch(draft)
+			b.State = []any{state}
+			return b
+		}
+		answers := s.publishers(
+			batch(plain("a", 1)),
+			stateful(plain("a", 2), struct{ nobodyKnows int }{}),
+			batch(plain("a", 3)),
+			stateful(plain("a", 4), devices.Mark{Name: "m", Value: []byte("1")}),
+			stateful(plain("a", 5), devices.Mark{Name: "n", Value: []byte("1"), Before: []byte("0")}),
+		)
+		close(s.log.gate)
+		<-first[0]
+		for i, want := range []error{nil, channels.ErrState, nil, nil, devices.ErrMarkMoved} {
+			got := <-answers[i]
+			if !errors.Is(got.err, want) || want == nil && (len(got.events) != 1 || string(got.events[0].Data) != fmt.Sprint(i+1)) {
+				s.Errorf("sender %d: %v, %v, want %v", i+1, got.events, got.err, want)
+			}
+		}
+		// The whole group, each sender with State, the others together.
+		if got := s.log.sizes(); !slices.Equal(got, []int{1, 5, 1, 1, 1, 2}) {
+			s.Errorf("the transactions had %v drafts", got)
+		}
+		if sent := s.sink.events(); len(sent) != 4 {
+			s.Errorf("%d events were sent", len(sent))
+		}
+	})
+}
+
+func TestALogThatFailsIsNotAskedForEachSender(t *testing.T) {
+	play(t, func(s *scene) {
+		s.log.gate = make(chan struct{})
+		s.log.fail = func(channels.Batch) error { return errors.New("whether it was stored is not known") }
+		first := s.publishers(batch(plain("a", 0)))
+		with := batch(plain("a", 1))
+		with.State = []any{devices.Mark{Name: "m"}}
+		answers := s.publishers(with, batch(plain("a", 2)))
+		close(s.log.gate)
+		for i, a := range append(first, answers...) {
+			if got := <-a; got.err == nil {
+				s.Errorf("sender %d is told that all is stored", i)
+			}
+		}
+		if got := s.log.sizes(); !slices.Equal(got, []int{1, 2}) {
+			s.Errorf("the transactions had %v drafts", got)
 		}
 	})
 }

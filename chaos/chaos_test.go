@@ -125,7 +125,7 @@ func (r *run) all() {
 	for _, v := range r.viewers {
 		v.close()
 	}
-	r.report.judgeLog(r.book, logs, &s.excuses)
+	r.report.judgeLog(r.book, logs, s.kills)
 	for _, v := range r.viewers {
 		r.report.judgeView(v, logs)
 	}
@@ -230,7 +230,6 @@ func (r *run) breakThings() {
 		if m.heals {
 			w.heal()
 		} else {
-			r.system.note(w)
 			w.inject()
 		}
 		page.close()
@@ -288,7 +287,7 @@ func (r *run) settle() map[string][]sighting {
 		}
 		// What is missing may still wait at the broker.
 		soFar := new(report)
-		if soFar.judgeLog(r.book, logs, &r.system.excuses); soFar.lost > 0 {
+		if soFar.judgeLog(r.book, logs, r.system.kills); soFar.lost > 0 {
 			return fmt.Sprintf("%d messages are not in the log", soFar.lost)
 		}
 		return r.behind(logs)

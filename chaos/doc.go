@@ -46,9 +46,6 @@
 // since. The report has a line of its own for both. The broker of griphub dev acknowledges after the commit, and keeps nothing
 // that it could forget: there, nothing is excused.
 //
-// A message without an id may also be there once more for each time since that one of several hubs may have taken over from
-// another, as docs/delivery.md tells. Messages with ids are stored once, whatever happens.
-//
 // # Clocks and disks
 //
 // The clock is stepped for griphub alone, by half an hour, in a program that is built for it (build tag clockfile): Go reads the

@@ -70,7 +70,7 @@ func (r *report) String() string {
 		fmt.Fprintf(&b, "excused: %d that Mosquitto forgot when it was killed, acknowledged less than %v before\n", r.forgotten, forgettable)
 	}
 	if r.repeated > 0 {
-		fmt.Fprintf(&b, "excused: %d without ids that stand there again, repeated by a Mosquitto that was killed, or at a takeover\n", r.repeated)
+		fmt.Fprintf(&b, "excused: %d without ids that stand there again, repeated by a Mosquitto that was killed\n", r.repeated)
 	}
 	b.WriteByte('\n')
 	w = tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)

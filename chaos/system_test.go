@@ -37,7 +37,6 @@ const secret = "0123456789abcdef0123456789abcdef0123456789abcdef"
 
 // A system is everything between devices and viewers, with the ways in which it can fail.
 type system struct {
-	hubs     []*service
 	backends []string // of the hubs, as URLs without a path
 	ops      []string
 	config   string     // a hub's file, for commands
@@ -46,7 +45,7 @@ type system struct {
 	mqtt     string // host:port
 	// forgets tells that the broker acknowledges what it will not remember when it is killed.
 	forgets bool
-	excuses excuses
+	kills   []time.Time // of the broker
 	// openLog opens the hubs' log, as another program would.
 	openLog func(context.Context) (store.Store, error)
 

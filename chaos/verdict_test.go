@@ -70,7 +70,7 @@ func readPage(ctx context.Context, url string) (p page, err error) {
 }
 
 // judgeLog holds the log against what was acknowledged.
-func (r *report) judgeLog(book *book, logs map[string][]sighting, excuses *excuses) {
+func (r *report) judgeLog(book *book, logs map[string][]sighting, kills []time.Time) {
 	book.mu.Lock()
 	defer book.mu.Unlock()
 	r.problems = append(r.problems, book.problems...)
@@ -78,15 +78,15 @@ func (r *report) judgeLog(book *book, logs map[string][]sighting, excuses *excus
 	for _, channel := range slices.Sorted(maps.Keys(logs)) {
 		log := logs[channel]
 		r.stored += len(log)
-		stored[channel] = r.judgeChannel(book, channel, log, excuses)
+		stored[channel] = r.judgeChannel(book, channel, log, kills)
 	}
 	for _, key := range slices.Sorted(maps.Keys(book.messages)) {
-		r.judgeMessage(book.messages[key], stored, excuses)
+		r.judgeMessage(book.messages[key], stored, kills)
 	}
 }
 
 // judgeChannel looks at one channel's numbers and order, and returns how often it has each key.
-func (r *report) judgeChannel(book *book, channel string, log []sighting, excuses *excuses) map[string]int {
+func (r *report) judgeChannel(book *book, channel string, log []sighting, kills []time.Time) map[string]int {
 	count := make(map[string]int)
 	newest := make(map[string]int)
 	for i, e := range log {
@@ -100,7 +100,7 @@ func (r *report) judgeChannel(book *book, channel string, log []sighting, excuse
 			continue
 		}
 		count[e.key]++
-		if m.number < newest[m.source] && (m.named || m.repeats(excuses) == 0) {
+		if m.number < newest[m.source] && (m.named || m.repeats(kills) == 0) {
 			r.late++
 			r.problemf("the log of %s has %s at %d, after number %d of the same sender", channel, e.key, e.seq, newest[m.source])
 		}
@@ -110,7 +110,7 @@ func (r *report) judgeChannel(book *book, channel string, log []sighting, excuse
 }
 
 // judgeMessage holds one message against the log.
-func (r *report) judgeMessage(m *message, stored map[string]map[string]int, excuses *excuses) {
+func (r *report) judgeMessage(m *message, stored map[string]map[string]int, kills []time.Time) {
 	acknowledged := !m.acknowledged.IsZero()
 	if acknowledged {
 		r.acknowledged++
@@ -119,7 +119,7 @@ func (r *report) judgeMessage(m *message, stored map[string]map[string]int, excu
 	}
 	most, excused := 1, 0
 	if !m.named {
-		most, excused = m.attempts, m.repeats(excuses)
+		most, excused = m.attempts, m.repeats(kills)
 	}
 	var lost, twice, forgotten, repeated bool
 	for _, channel := range m.channels {
@@ -131,7 +131,7 @@ func (r *report) judgeMessage(m *message, stored map[string]map[string]int, excu
 		case n > most:
 			repeated = true
 		case n > 0 || !acknowledged || channel == trimmedChannel:
-		case m.trusting && m.forgettable(excuses):
+		case m.trusting && m.forgettable(kills):
 			forgotten = true
 		default:
 			lost = true
@@ -151,24 +151,18 @@ func count(happened bool) int {
 	return 0
 }
 
-// excuses are what happened that excuses something.
-type excuses struct {
-	// kills are when the broker was killed, and takeovers when another hub may have had to take over its session.
-	kills, takeovers []time.Time
-}
-
 // repeats counts how often the message may have been repeated, since it was first sent, in a way that nobody can tell without
 // an id.
-func (m *message) repeats(excuses *excuses) (n int) {
-	for _, at := range slices.Concat(excuses.kills, excuses.takeovers) {
+func (m *message) repeats(kills []time.Time) (n int) {
+	for _, at := range kills {
 		n += count(m.attempts > 0 && at.After(m.first))
 	}
 	return n
 }
 
 // forgettable tells that the broker was killed when it may not have saved the message yet.
-func (m *message) forgettable(excuses *excuses) bool {
-	return slices.ContainsFunc(excuses.kills, func(kill time.Time) bool {
+func (m *message) forgettable(kills []time.Time) bool {
+	return slices.ContainsFunc(kills, func(kill time.Time) bool {
 		since := kill.Sub(m.acknowledged)
 		// What the broker has sent before it was killed may be read after it.
 		return since < forgettable && since > -time.Second

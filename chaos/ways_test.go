@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +24,6 @@ const ms = time.Millisecond
 
 // addHub adds the ways of a hub.
 func (s *system) addHub(hub *service) {
-	s.hubs = append(s.hubs, hub)
 	s.services = append(s.services, hub)
 	s.add(
 		&way{part: hub.name, name: "kill -9", weight: 3, shortest: 100 * ms, longest: 4000 * ms,
@@ -35,14 +33,6 @@ func (s *system) addHub(hub *service) {
 		&way{part: hub.name, name: "SIGSTOP", weight: 2, shortest: 500 * ms, longest: 7000 * ms,
 			inject: hub.pause, heal: hub.resume},
 	)
-}
-
-// note writes down what may make one hub take over from another: whatever befalls a hub or their database.
-func (s *system) note(w *way) {
-	concerned := w.all || w.part == "PostgreSQL" || slices.ContainsFunc(s.hubs, func(hub *service) bool { return hub.name == w.part })
-	if concerned && len(s.hubs) > 1 {
-		s.excuses.takeovers = append(s.excuses.takeovers, time.Now())
-	}
 }
 
 // addClock adds the ways of a hub's clock, which the hub reads through the file (build tag clockfile).
@@ -114,7 +104,7 @@ func (s *system) addBroker(t *testing.T) *brokertest.Broker {
 		&way{part: "Mosquitto", name: "SIGTERM", weight: 2, shortest: 50 * ms, longest: 3000 * ms, inject: broker.Stop, heal: broker.Restart},
 		&way{part: "Mosquitto", name: "kill -9", weight: 2, shortest: 50 * ms, longest: 3000 * ms,
 			inject: func() {
-				s.excuses.kills = append(s.excuses.kills, time.Now())
+				s.kills = append(s.kills, time.Now())
 				broker.Kill()
 			}, heal: broker.Restart},
 		&way{part: "Mosquitto", name: "SIGSTOP", weight: 2, shortest: 500 * ms, longest: 6000 * ms, inject: broker.Pause, heal: broker.Resume},

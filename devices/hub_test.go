@@ -19,6 +19,7 @@ type hub struct {
 	refused []channels.Refusal
 	devices map[channels.DeviceRef]devices.Device
 	keys    map[string]channels.Event
+	mark    []byte
 	batches int
 	asked   int
 	// fail is what the next calls answer, one each.
@@ -51,6 +52,13 @@ func (h *hub) Publish(ctx context.Context, batch channels.Batch) ([]channels.Eve
 			}
 		}
 	}
+	for _, state := range batch.State {
+		if mark, ok := state.(devices.Mark); ok {
+			if err := mark.Over(h.mark); err != nil {
+				return nil, err
+			}
+		}
+	}
 	h.batches++
 	var events []channels.Event
 	for _, d := range batch.Drafts {
@@ -66,8 +74,13 @@ func (h *hub) Publish(ctx context.Context, batch channels.Batch) ([]channels.Eve
 	}
 	h.refused = append(h.refused, batch.Refused...)
 	for _, state := range batch.State {
-		for _, device := range state.(devices.Changes) {
-			h.devices[device.DeviceRef] = device
+		switch state := state.(type) {
+		case devices.Changes:
+			for _, device := range state {
+				h.devices[device.DeviceRef] = device
+			}
+		case devices.Mark:
+			h.mark = state.Value
 		}
 	}
 	if h.loseAnswer {

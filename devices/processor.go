@@ -85,7 +85,9 @@ func (p *Processor) Forget() {
 // Process stores what the messages say in one transaction: events and refusals in message order, each device as it
 // is after all of them, and state, which the log must know. nil means that all of it is durable. A message that
 // cannot be an event is refused and holds up nothing. With an error nothing was stored, and the caller tries the
-// same messages again; only when ctx ends during the transaction is the outcome unknown.
+// same messages again; only when ctx ends during the transaction, or the database's answer is lost, is the outcome
+// unknown. A Mark in state makes trying again harmless then, and its errors are Process's, but for ErrMarkWritten: all is
+// durable.
 func (p *Processor) Process(ctx context.Context, messages []Message, state ...any) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,6 +104,9 @@ func (p *Processor) Process(ctx context.Context, messages []Message, state ...an
 		// Whether the registry has changed is not known if ctx has ended.
 		for ref := range before {
 			p.cache.drop(ref)
+		}
+		if errors.Is(err, ErrMarkWritten) {
+			return nil // viewers find the events in the log, as where any answer is lost
 		}
 		return fmt.Errorf("process %d messages: %w", len(messages), err)
 	}

@@ -295,6 +295,36 @@ func TestAfterAnErrorTheSameBatchIsStoredOnce(t *testing.T) {
 	}
 }
 
+func TestABatchWhoseAnswerWasLostIsTriedAgainAndStoredOnce(t *testing.T) {
+	h := newHub()
+	p := devices.NewProcessor(h, h, devices.Options{})
+	process(t, p, status("w", "online"))
+	batch := []devices.Message{status("w", "offline"), data("w", `{"t":1}`)}
+	mark := devices.Mark{Name: "bridge", Value: []byte("1")}
+	h.loseAnswer = true
+	if err := p.Process(t.Context(), batch, mark); !errors.Is(err, errDown) {
+		t.Fatalf("Process: %v", err)
+	}
+	if err := p.Process(t.Context(), batch, mark); err != nil {
+		t.Fatalf("Process again: %v", err)
+	}
+	if len(h.events) != 3 {
+		t.Errorf("events %q", h.data())
+	}
+	// What the batch said of the device is known, though its answer never came.
+	process(t, p, status("w", "online"))
+	if len(h.events) != 4 || !strings.Contains(h.data()[3], `"old_status":"offline","new_status":"online"`) {
+		t.Errorf("events %q", h.data())
+	}
+	stale := devices.Mark{Name: "bridge", Value: []byte("2")}
+	if err := p.Process(t.Context(), batch, stale); !errors.Is(err, devices.ErrMarkMoved) {
+		t.Errorf("Process with a mark that was moved: %v", err)
+	}
+	if len(h.events) != 4 {
+		t.Errorf("events %q", h.data())
+	}
+}
+
 func TestWhatThePublisherFindsWrongIsRefusedAlone(t *testing.T) {
 	h := newHub()
 	h.refuse = func(d channels.Draft) error {

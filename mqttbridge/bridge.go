@@ -96,12 +96,17 @@ func (b *Bridge) Stats() Stats { return b.intake.counters.stats(len(b.intake.que
 
 // Run connects, and connects again whenever the connection is lost, until ctx ends. Then it takes no more messages,
 // stores and acknowledges those it has, says goodbye to the broker and returns nil. Where the cause of ctx's end is
-// ErrTakenOver, it stores nothing more. It may be called once.
+// ErrTakenOver, it stores nothing more. It returns ErrTakenOver as soon as the ledger shows that another bridge of the name
+// has stored messages meanwhile. It may be called once.
 func (b *Bridge) Run(ctx context.Context) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	drained := make(chan struct{})
+	var takenOver error
 	go func() {
 		defer close(drained)
-		b.intake.run(ctx)
+		takenOver = b.intake.run(ctx)
+		end(takenOver)
 	}()
 	// longEnough is how long a connection has to last before the next one may come at once. Two bridges of one client
 	// id would otherwise take the session from each other without a pause.
@@ -123,7 +128,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 	<-drained
 	b.intake.health.setBroker(false, errors.New("mqtt: stopped"))
-	return nil
+	return takenOver
 }
 
 // serve is one connection. It returns the reason of its end, nil where that is the end of ctx.

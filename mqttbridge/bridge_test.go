@@ -162,6 +162,32 @@ func TestABridgeThatIsTakenOverStoresNothingMore(t *testing.T) {
 	r.wantCounts(t, 1, 30)
 }
 
+func TestABridgeWhoseLedgerAnotherHasWrittenStoresNothingMore(t *testing.T) {
+	broker := brokertest.Start(t)
+	r := newRecorder()
+	b, err := mqttbridge.New(mqttbridge.Config{URL: broker.URL, ClientID: "griphub", Rules: rules(t)}, r, r, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- b.Run(t.Context()) }()
+	await(t, "the connection", b.Connected)
+	d := newDevice(t, broker.URL, "d1")
+	d.sendCounts(1, 0, 10)
+	await(t, "10 messages", func() bool { return r.count() >= 10 })
+	r.set(func() { r.marks["mqtt/griphub"] = []byte("another's") })
+	d.sendCounts(1, 10, 30)
+	if err := <-ended; !errors.Is(err, mqttbridge.ErrTakenOver) {
+		t.Errorf("Run: %v", err)
+	}
+	if got := r.count(); got != 10 {
+		t.Errorf("%d messages stored", got)
+	}
+	connected(t, mqttbridge.Config{URL: broker.URL}, r, r)
+	await(t, "30 messages", func() bool { return r.count() >= 30 })
+	r.wantCounts(t, 1, 30)
+}
+
 func TestMessagesWaitForABridgeThatIsAway(t *testing.T) {
 	broker := brokertest.Start(t)
 	r := newRecorder()

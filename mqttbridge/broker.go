@@ -78,7 +78,8 @@ func (b *Broker) Stats() Stats { return b.intake.counters.stats(len(b.intake.que
 func (b *Broker) Addr() string { return b.listener.Address() }
 
 // Run listens until ctx ends. Then it takes no more messages, stores and acknowledges those it has, closes the connections
-// and returns nil. An address that cannot be used is an error at once. It may be called once.
+// and returns nil. An address that cannot be used is an error at once; and it returns ErrTakenOver where another Broker keeps
+// its ledger in the same place. It may be called once.
 func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.AddListener(b.listener); err != nil {
 		return fmt.Errorf("mqtt broker: listen on %s: %w", b.listener.Address(), err)
@@ -87,10 +88,13 @@ func (b *Broker) Run(ctx context.Context) error {
 		return fmt.Errorf("mqtt broker: %w", err)
 	}
 	b.intake.health.setBroker(true, nil)
-	b.intake.run(ctx)
+	ended := b.intake.run(ctx)
 	b.intake.health.setBroker(false, errors.New("mqtt broker: stopped"))
 	if err := b.server.Close(); err != nil {
 		return fmt.Errorf("mqtt broker: close: %w", err)
+	}
+	if ended != nil {
+		return fmt.Errorf("mqtt broker: %w", ended)
 	}
 	return nil
 }

@@ -3,12 +3,14 @@ package mqttbridge_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,6 +154,30 @@ func TestTheBrokerRecognisesARedeliveryAfterARestart(t *testing.T) {
 	if got := b.Stats().Duplicates; got != 1 {
 		t.Errorf("%d duplicates after the restart", got)
 	}
+}
+
+func TestABrokerWhoseLedgerAnotherWritesEnds(t *testing.T) {
+	r := newRecorder()
+	first, err := mqttbridge.NewBroker("127.0.0.1:0", rules(t), r, r, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- first.Run(t.Context()) }()
+	await(t, "the broker", first.Connected)
+	mosquittoPub(t, first, counts(1), "-t", dataTopic(0), "-q", "1")
+	second, _ := broker(t, "127.0.0.1:0", r, r)
+	mosquittoPub(t, second, counts(1), "-t", dataTopic(1), "-q", "1")
+	device := newDevice(t, "mqtt://"+first.Addr(), "d1")
+	var unanswered sync.WaitGroup
+	unanswered.Go(func() {
+		_, _ = device.client.Publish(t.Context(), &paho.Publish{Topic: dataTopic(2), QoS: 1, Payload: []byte(`{"n":0}`)})
+	})
+	t.Cleanup(unanswered.Wait)
+	if err := <-ended; !errors.Is(err, mqttbridge.ErrTakenOver) {
+		t.Errorf("Run: %v", err)
+	}
+	r.wantCounts(t, 2, 1)
 }
 
 func TestTheBrokerTakesWills(t *testing.T) {

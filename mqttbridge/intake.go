@@ -69,9 +69,10 @@ type intake struct {
 	queue     chan delivery
 	stopping  chan struct{}
 	ledger    *ledger
-	// marks and name say where the ledger is kept; marks is nil where it is not.
-	marks devices.Marks
-	name  string
+	// marks and name say where the ledger is kept, and written what it is there; marks is nil where it is not kept.
+	marks   devices.Marks
+	name    string
+	written []byte
 	// lossy has a place for each lossy message in the queue.
 	lossy chan struct{}
 	// holding counts the senders that wait because the queue is full.
@@ -130,13 +131,13 @@ func (in *intake) put(d delivery, gone <-chan struct{}) {
 	in.took(&d)
 }
 
-// ErrTakenOver is the cause (context.WithCancelCause) with which a context tells Run that another process has the session now: what
-// is not stored by then is the other's.
+// ErrTakenOver tells that another process has the session now: what is not stored by then is the other's. It is the cause
+// (context.WithCancelCause) with which a context tells Run so, and what Run returns where the ledger told it.
 var ErrTakenOver = errors.New("another process has taken over")
 
-// run commits what is put until ctx ends, and then what the queue still has, unless the cause is ErrTakenOver. It may run
-// once.
-func (in *intake) run(ctx context.Context) {
+// run commits what is put until ctx ends, and then what the queue still has, unless the cause is ErrTakenOver. It returns
+// ErrTakenOver where it finds that another process has written the ledger. It may run once.
+func (in *intake) run(ctx context.Context) error {
 	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	context.AfterFunc(ctx, func() {
@@ -147,36 +148,38 @@ func (in *intake) run(ctx context.Context) {
 		}
 		time.AfterFunc(stopWithin, cancel)
 	})
-	if !in.load(drain) {
-		return
+	if err := in.load(drain); err != nil {
+		return nil //nolint:nilerr // it is drain's
 	}
 	for drain.Err() == nil {
+		var d delivery
 		select {
-		case d := <-in.queue:
-			in.commit(drain, in.collect(d))
+		case d = <-in.queue:
 		case <-ctx.Done():
 			select {
-			case d := <-in.queue:
-				in.commit(drain, in.collect(d))
+			case d = <-in.queue:
 			default:
-				return
+				return nil
 			}
 		}
+		if err := in.commit(drain, in.collect(d)); errors.Is(err, devices.ErrMarkMoved) {
+			return ErrTakenOver
+		}
 	}
+	return nil
 }
 
 // load reads the ledger of an earlier run. Nothing is read from the queue before.
-func (in *intake) load(ctx context.Context) bool {
+func (in *intake) load(ctx context.Context) error {
 	if in.marks == nil {
-		return true
+		return nil
 	}
-	return in.retry(ctx, "read the ledger of deliveries", func() error {
-		value, err := in.marks.Mark(ctx, in.name)
-		if err == nil {
-			in.ledger.load(value)
-		}
+	err := in.retry(ctx, "read the ledger of deliveries", func() (err error) {
+		in.written, err = in.marks.Mark(ctx, in.name)
 		return err
 	})
+	in.ledger.load(in.written)
+	return err
 }
 
 // collect takes what else waits, within the bounds of a batch.
@@ -204,21 +207,14 @@ func (in *intake) took(d *delivery) {
 	}
 }
 
-// commit stores the batch, however often it takes, and acknowledges it. Only the end of ctx prevents it.
-func (in *intake) commit(ctx context.Context, batch []delivery) {
-	messages := in.sift(batch)
-	if len(messages) > 0 {
-		var state []any
-		if in.marks != nil {
-			state = append(state, devices.Mark{Name: in.name, Value: in.ledger.bytes()})
+// commit stores the batch, however often it takes, and acknowledges it. Only the end of ctx prevents it, and that another
+// process has written the ledger (devices.ErrMarkMoved).
+func (in *intake) commit(ctx context.Context, batch []delivery) error {
+	if messages := in.sift(batch); len(messages) > 0 {
+		if err := in.store(ctx, messages); err != nil {
+			in.log.Warn("stopping: messages stay at the broker", "messages", len(messages), "error", err)
+			return err
 		}
-		stored := in.retry(ctx, "store", func() error { return in.processor.Process(ctx, messages, state...) })
-		if !stored {
-			in.log.Warn("stopping: messages stay at the broker", "messages", len(messages))
-			return
-		}
-		in.counters.batches.Add(1)
-		in.counters.stored.Add(uint64(len(messages)))
 	}
 	for i := range batch {
 		if batch[i].forward != nil {
@@ -226,6 +222,23 @@ func (in *intake) commit(ctx context.Context, batch []delivery) {
 		}
 	}
 	in.acknowledge(batch)
+	return nil
+}
+
+// store stores the messages together with the ledger.
+func (in *intake) store(ctx context.Context, messages []devices.Message) error {
+	var state []any
+	ledger := in.ledger.bytes()
+	if in.marks != nil {
+		state = append(state, devices.Mark{Name: in.name, Value: ledger, Before: in.written})
+	}
+	if err := in.retry(ctx, "store", func() error { return in.processor.Process(ctx, messages, state...) }); err != nil {
+		return err
+	}
+	in.written = ledger
+	in.counters.batches.Add(1)
+	in.counters.stored.Add(uint64(len(messages)))
+	return nil
 }
 
 // sift returns the messages of the batch that are to be stored, and enters their deliveries in the ledger.
@@ -274,24 +287,25 @@ func (in *intake) acknowledge(batch []delivery) {
 	}
 }
 
-// retry does what may fail for a while until it succeeds; false where ctx ended before.
-func (in *intake) retry(ctx context.Context, what string, do func() error) bool {
+// retry does what may fail for a while until it succeeds. It returns the last error where ctx ends before, and
+// devices.ErrMarkMoved, which stays.
+func (in *intake) retry(ctx context.Context, what string, do func() error) error {
 	pause := newBackoff(50*time.Millisecond, 5*time.Second)
 	for {
 		err := do()
 		if err == nil {
 			in.health.setStore(nil)
-			return true
-		}
-		if ctx.Err() != nil {
-			return false
+			return nil
 		}
 		err = fmt.Errorf("%s: %w", what, err)
+		if ctx.Err() != nil || errors.Is(err, devices.ErrMarkMoved) {
+			return err
+		}
 		in.counters.failures.Add(1)
 		in.health.setStore(err)
 		in.log.Error("will try again", "error", err)
 		if !pause.wait(ctx) {
-			return false
+			return err
 		}
 	}
 }

@@ -3,6 +3,7 @@ package mqttbridge
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -116,9 +117,11 @@ func (l *ledger) drop(gone func(*entry) bool) {
 // clear forgets everything: the session is a new one, which repeats nothing.
 func (l *ledger) clear() { *l = *newLedger(l.most, l.settled) }
 
-// bytes returns the ledger's content, oldest first.
+// bytes returns the ledger's content, oldest first, behind eight random bytes: no two writers write the same, and none the
+// same twice, so that a devices.Mark tells whose content it is.
 func (l *ledger) bytes() []byte {
-	b := make([]byte, 0, 8*len(l.entries))
+	b := make([]byte, 0, 8+8*len(l.entries))
+	b = binary.BigEndian.AppendUint64(b, rand.Uint64())
 	for _, e := range l.entries {
 		b = binary.BigEndian.AppendUint64(b, uint64(e.mark))
 	}
@@ -127,7 +130,7 @@ func (l *ledger) bytes() []byte {
 
 // load adds what bytes returned in an earlier run.
 func (l *ledger) load(b []byte) {
-	for ; len(b) >= 8; b = b[8:] {
+	for b = b[min(len(b), 8):]; len(b) >= 8; b = b[8:] {
 		m := mark(binary.BigEndian.Uint64(b))
 		l.add(m)
 		l.answered(m, earlier{}, 0)

@@ -109,6 +109,27 @@ func TestTheLedgerSurvivesARestart(t *testing.T) {
 	wantMarks(t, next)
 }
 
+func TestNoTwoLedgersAreWrittenAlike(t *testing.T) {
+	a, b := newLedger(10, 0), newLedger(10, 0)
+	a.add(1)
+	b.add(1)
+	seen := make(map[string]bool)
+	for _, l := range []*ledger{a, b, a, newLedger(10, 0), newLedger(10, 0)} {
+		seen[string(l.bytes())] = true
+	}
+	if len(seen) != 5 {
+		t.Errorf("5 ledgers were written as %d", len(seen))
+	}
+}
+
+func TestALedgerThatIsNoneIsEmpty(t *testing.T) {
+	for _, b := range [][]byte{nil, {}, {1, 2, 3}, make([]byte, 8), make([]byte, 15)} {
+		l := newLedger(10, 0)
+		l.load(b)
+		wantMarks(t, l)
+	}
+}
+
 func TestMarksTellDeliveriesApart(t *testing.T) {
 	seen := make(map[mark]string)
 	for _, d := range []struct {

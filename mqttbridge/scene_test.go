@@ -50,6 +50,12 @@ func (r *recorder) Process(ctx context.Context, messages []devices.Message, stat
 	if r.fail != nil {
 		return r.fail
 	}
+	for _, s := range state {
+		mark := s.(devices.Mark)
+		if err := mark.Over(r.marks[mark.Name]); err != nil {
+			return err
+		}
+	}
 	r.batches++
 	for _, m := range messages {
 		r.stored = append(r.stored, fmt.Sprintf("%s %s", m.Topic, m.Payload))

@@ -100,10 +100,15 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::fl
 ON CONFLICT (type, id) DO UPDATE SET status = excluded.status, last_seen = excluded.last_seen,
   firmware = excluded.firmware, battery = excluded.battery, data = excluded.data
 
--- name: put marks
-INSERT INTO griphub.marks (name, value)
-SELECT m.name, m.value FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS m (name, value, place) ORDER BY place
-ON CONFLICT (name) DO UPDATE SET value = excluded.value
+-- name: add mark
+-- Waits for a transaction that adds it too. The value is still to come.
+INSERT INTO griphub.marks (name, value) VALUES ($1, '') ON CONFLICT (name) DO NOTHING
+
+-- name: lock mark
+SELECT value FROM griphub.marks WHERE name = $1 FOR UPDATE
+
+-- name: put mark
+UPDATE griphub.marks SET value = $2 WHERE name = $1
 
 -- name: mark
 SELECT value FROM griphub.marks WHERE name = $1

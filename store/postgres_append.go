@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
 )
 
 // Why a transaction is tried again. None of them has stored anything.
@@ -26,7 +27,7 @@ const attempts = 5
 // commitWithin bounds how long a commit may take, whatever its caller's context says.
 const commitWithin = time.Minute
 
-// Append is channels.Log's. It locks idempotency keys, then channels, then devices, then marks, each in order, so that
+// Append is channels.Log's. It locks marks, then idempotency keys, then channels, then devices, each in order, so that
 // no two transactions wait for each other.
 func (p *Postgres) Append(ctx context.Context, batch channels.Batch) ([]channels.Event, error) {
 	change, err := parseState(batch.State)
@@ -74,7 +75,7 @@ func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change s
 	defer conn.Release()
 	now := p.options.Now()
 	a := &appending{do: p.do, conn: conn.Conn(), now: now, batch: newNumbering(batch.Drafts, now)}
-	if err := a.begin(ctx, p.options.LockWait); err != nil {
+	if err := a.begin(ctx, p.options.LockWait, change.marks); err != nil {
 		return nil, broken(ctx, err)
 	}
 	if err := a.number(ctx); err != nil {
@@ -94,7 +95,8 @@ func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change s
 
 // broken marks an error that is the connection's and not the statement's.
 func broken(ctx context.Context, err error) error {
-	if ctx.Err() != nil || errors.Is(err, errMoved) || isAnswer(err) {
+	ours := errors.Is(err, errMoved) || errors.Is(err, errKeyGone) || errors.Is(err, channels.ErrState)
+	if ctx.Err() != nil || ours || isAnswer(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errBroken, err)
@@ -106,8 +108,9 @@ func isAnswer(err error) bool {
 	return errors.As(err, &answer) && answer.Severity != "FATAL" && answer.Severity != "PANIC"
 }
 
-// begin opens the transaction, makes sure that the log is its own newest copy, and finds out which drafts are new.
-func (a *appending) begin(ctx context.Context, lockWait time.Duration) error {
+// begin opens the transaction, makes sure that the log is its own newest copy, moves the marks, and finds out which
+// drafts are new.
+func (a *appending) begin(ctx context.Context, lockWait time.Duration, marks []devices.Mark) error {
 	batch := &pgx.Batch{}
 	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
 	batch.Queue(a.do["settings"], fmt.Sprintf("%dms", lockWait.Milliseconds()))
@@ -122,6 +125,9 @@ func (a *appending) begin(ctx context.Context, lockWait time.Duration) error {
 		}
 		return nil
 	})
+	for i := range marks {
+		a.queueMark(batch, &marks[i])
+	}
 	keys := a.keys()
 	known := make(map[string]channels.Event)
 	claimed := 0
@@ -142,6 +148,33 @@ func (a *appending) begin(ctx context.Context, lockWait time.Duration) error {
 		e, found := known[printable(key)]
 		return e, found, nil
 	})
+}
+
+// queueMark writes a mark over what its writer knows of it. It waits for a transaction that writes the same mark.
+func (a *appending) queueMark(batch *pgx.Batch, m *devices.Mark) {
+	name := printable(m.Name)
+	isNew := false
+	if m.Before == nil {
+		batch.Queue(a.do["add mark"], name).Exec(func(tag pgconn.CommandTag) error {
+			isNew = tag.RowsAffected() > 0
+			return nil
+		})
+	}
+	batch.Queue(a.do["lock mark"], name).Query(func(rows pgx.Rows) error {
+		values, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+		if err != nil {
+			return err
+		}
+		var current []byte
+		if len(values) > 0 && !isNew {
+			current = notNil(values[0])
+		}
+		if err := m.Over(current); err != nil {
+			return fmt.Errorf("%w: %w", channels.ErrState, err)
+		}
+		return nil
+	})
+	batch.Queue(a.do["put mark"], name, notNil(m.Value))
 }
 
 // keys returns the batch's idempotency keys in order, each once.
@@ -198,7 +231,9 @@ func (a *appending) commit(ctx context.Context, refused []channels.Refusal, chan
 	if len(refused) > 0 {
 		a.queueRefusals(batch, refused)
 	}
-	a.queueState(batch, change)
+	if len(change.devices) > 0 {
+		a.queueDevices(batch, change.devices)
+	}
 	batch.Queue("COMMIT")
 	if err := a.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -244,22 +279,12 @@ func (a *appending) queueRefusals(batch *pgx.Batch, refused []channels.Refusal) 
 	batch.Queue(a.do["add refusals"], source, reason, payload, at)
 }
 
-func (a *appending) queueState(batch *pgx.Batch, change stateChange) {
-	if len(change.devices) > 0 {
-		var d deviceColumns
-		for i := range change.devices {
-			d.add(&change.devices[i])
-		}
-		batch.Queue(a.do["put devices"], d.kind, d.id, d.status, d.seen, d.firmware, d.battery, d.values)
+func (a *appending) queueDevices(batch *pgx.Batch, all []deviceRow) {
+	var d deviceColumns
+	for i := range all {
+		d.add(&all[i])
 	}
-	if len(change.marks) > 0 {
-		var name []string
-		var value [][]byte
-		for _, m := range change.marks {
-			name, value = append(name, printable(m.Name)), append(value, notNil(m.Value))
-		}
-		batch.Queue(a.do["put marks"], name, value)
-	}
+	batch.Queue(a.do["put devices"], d.kind, d.id, d.status, d.seen, d.firmware, d.battery, d.values)
 }
 
 // fate finds out what became of a commit whose answer was not received, as with the connection. An error that the

@@ -152,12 +152,14 @@ func TestTextThatPostgreSQLCannotHoldIsMadePrintable(t *testing.T) {
 	const bad = "a\x00b\xff"
 	d := channels.Draft{Channels: []channels.Channel{"a"}, Type: bad, User: bad, Key: bad, SkipUsers: []string{bad},
 		Device: channels.DeviceRef{Type: bad, ID: bad}, Data: []byte(bad), Private: []byte(bad)}
+	var mark []byte
 	for repeated := range 2 {
 		events, err := s.Append(t.Context(), channels.Batch{
 			Drafts: []channels.Draft{d},
 			State: []any{devices.Changes{{DeviceRef: d.Device, Status: bad, Firmware: bad}},
-				devices.Mark{Name: bad, Value: []byte(bad)}},
+				devices.Mark{Name: bad, Value: []byte(bad), Before: mark}},
 		})
+		mark = []byte(bad)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func place(e *channels.Event, positions string) error {
 	return nil
 }
 
-// A stateChange is what a batch commits beside its events and refusals: each device and each mark once.
+// A stateChange is what a batch commits beside its events and refusals: each device once, and marks.
 type stateChange struct {
 	devices []deviceRow
 	marks   []devices.Mark
@@ -93,7 +93,7 @@ type deviceRow struct {
 	values []byte
 }
 
-// parseState sorts a batch's state out. Of several changes to one thing the last one stays; other types of state are
+// parseState sorts a batch's state out. Of several changes to a device the last one stays; other types of state are
 // an error. What it returns is ordered, as writers that lock rows in one order never block each other.
 func parseState(state []any) (change stateChange, err error) {
 	for _, s := range state {
@@ -102,20 +102,21 @@ func parseState(state []any) (change stateChange, err error) {
 			for i := range s {
 				values, err := encodeValues(s[i].Values)
 				if err != nil {
-					return change, fmt.Errorf("device %s/%s: %w", s[i].Type, s[i].ID, err)
+					return change, fmt.Errorf("%w: device %s/%s: %w", channels.ErrState, s[i].Type, s[i].ID, err)
 				}
 				change.devices = append(change.devices, deviceRow{s[i], values})
 			}
 		case devices.Mark:
 			change.marks = append(change.marks, s)
 		default:
-			return change, fmt.Errorf("state of type %T cannot be stored", s)
+			return change, fmt.Errorf("%w: nobody knows the type %T", channels.ErrState, s)
 		}
 	}
 	change.devices = lastOfEach(change.devices, func(a, b deviceRow) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
 	})
-	change.marks = lastOfEach(change.marks, func(a, b devices.Mark) int { return strings.Compare(a.Name, b.Name) })
+	// Of one mark all stay, as each is written over the one before.
+	slices.SortStableFunc(change.marks, func(a, b devices.Mark) int { return strings.Compare(a.Name, b.Name) })
 	return change, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
 )
 
 // Append is channels.Log's.
@@ -24,11 +25,14 @@ func (s *SQLite) Append(ctx context.Context, batch channels.Batch) ([]channels.E
 		if err := s.writer.sidecar.check(); err != nil {
 			return err
 		}
+		if err := s.writer.moveMarks(change.marks); err != nil {
+			return err
+		}
 		now := s.options.Now()
 		if err := s.writer.addRefusals(batch.Refused, now); err != nil {
 			return err
 		}
-		if err := s.writer.putState(change); err != nil {
+		if err := s.writer.putDevices(change.devices); err != nil {
 			return err
 		}
 		events, err = s.writer.appendDrafts(batch.Drafts, now)
@@ -139,17 +143,35 @@ func (w *sqliteWriter) addRefusals(refused []channels.Refusal, now time.Time) er
 	return nil
 }
 
-func (w *sqliteWriter) putState(change stateChange) error {
-	for i := range change.devices {
-		d := &change.devices[i]
+func (w *sqliteWriter) putDevices(all []deviceRow) error {
+	for i := range all {
+		d := &all[i]
 		if err := w.exec(w.do.putDevice, d.Type, d.ID, string(d.Status), micro(d.LastSeen), d.Firmware, d.Battery,
 			d.values); err != nil {
 			return fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
 		}
 	}
-	for _, m := range change.marks {
+	return nil
+}
+
+// moveMarks writes the marks over what their writers know of them.
+func (w *sqliteWriter) moveMarks(marks []devices.Mark) error {
+	for i := range marks {
+		m := &marks[i]
+		var current []byte
+		err := w.query(w.do.mark, m.Name).Scan(&current)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return fmt.Errorf("read the mark %s: %w", m.Name, err)
+		default:
+			current = notNil(current)
+		}
+		if err := m.Over(current); err != nil {
+			return fmt.Errorf("%w: %w", channels.ErrState, err)
+		}
 		if err := w.exec(w.do.putMark, m.Name, notNil(m.Value)); err != nil {
-			return fmt.Errorf("mark %s: %w", m.Name, err)
+			return fmt.Errorf("write the mark %s: %w", m.Name, err)
 		}
 	}
 	return nil

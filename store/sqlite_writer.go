@@ -30,11 +30,11 @@ type sqliteWriter struct {
 
 // sqliteWrites are the statements of the writing connection.
 type sqliteWrites struct {
-	begin, commit, rollback                                                       *sql.Stmt
-	lastEvent, setLastEvent, jump, count                                          *sql.Stmt
-	findKey, addKey, event, addEvent, addPosition, addRefusal, putDevice, putMark *sql.Stmt
-	newestKept, jumps, head, oldest, floor, setFloor                              *sql.Stmt
-	deletePositions, deleteEvent, deleteKeys, deleteRefusals                      *sql.Stmt
+	begin, commit, rollback                                                             *sql.Stmt
+	lastEvent, setLastEvent, jump, count                                                *sql.Stmt
+	findKey, addKey, event, addEvent, addPosition, addRefusal, putDevice, mark, putMark *sql.Stmt
+	newestKept, jumps, head, oldest, floor, setFloor                                    *sql.Stmt
+	deletePositions, deleteEvent, deleteKeys, deleteRefusals                            *sql.Stmt
 }
 
 func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWriter, err error) {
@@ -98,7 +98,7 @@ func (do *sqliteWrites) all() []prepared {
 		{"last event", &do.lastEvent}, {"set last event", &do.setLastEvent}, {"jump", &do.jump}, {"count", &do.count},
 		{"find key", &do.findKey}, {"add key", &do.addKey},
 		{"event", &do.event}, {"add event", &do.addEvent}, {"add position", &do.addPosition},
-		{"add refusal", &do.addRefusal}, {"put device", &do.putDevice}, {"put mark", &do.putMark},
+		{"add refusal", &do.addRefusal}, {"put device", &do.putDevice}, {"mark", &do.mark}, {"put mark", &do.putMark},
 		{"newest kept", &do.newestKept}, {"jumps", &do.jumps}, {"head", &do.head}, {"oldest", &do.oldest},
 		{"floor", &do.floor}, {"set floor", &do.setFloor},
 		{"delete positions", &do.deletePositions}, {"delete event", &do.deleteEvent},

@@ -39,8 +39,8 @@ func batchScenes() []scene {
 		{"state of an unknown type fails the batch, of which nothing is stored", func(s *stage) {
 			batch := whole()
 			batch.State = append(batch.State, unheardOf{})
-			if _, err := s.Log.Append(s.Context(), batch); err == nil {
-				s.Error("want an error")
+			if _, err := s.Log.Append(s.Context(), batch); !errors.Is(err, channels.ErrState) {
+				s.Errorf("got %v, want ErrState", err)
 			}
 			s.wantNothing(device.DeviceRef)
 			if e := s.appendTo(s.Log, whole())[0]; e.Repeated || e.Seq("a") != 1 {

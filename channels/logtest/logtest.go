@@ -43,7 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Helper()
 	for _, scenes := range [][]scene{
 		numberScenes(), orderScenes(), batchScenes(), keyScenes(), readScenes(), jumpScenes(), timeScenes(),
-		trimScenes(), textScenes(), registryScenes(),
+		trimScenes(), textScenes(), registryScenes(), markScenes(),
 	} {
 		for _, s := range scenes {
 			t.Run(s.promise, func(t *testing.T) {

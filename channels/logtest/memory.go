@@ -93,17 +93,13 @@ func (m *Memory) channel(name channels.Channel) *memoryChannel {
 
 // Append is channels.Log's.
 func (m *Memory) Append(ctx context.Context, batch channels.Batch) ([]channels.Event, error) {
-	for _, state := range batch.State {
-		switch state.(type) {
-		case devices.Changes, devices.Mark:
-		default:
-			return nil, fmt.Errorf("state of type %T cannot be stored", state)
-		}
-	}
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
 	defer m.mu.Unlock()
+	if err := m.check(batch.State); err != nil {
+		return nil, fmt.Errorf("%w: %w", channels.ErrState, err)
+	}
 	now := time.UnixMicro(m.now().UnixMicro()).UTC()
 	for _, r := range batch.Refused {
 		m.lastID++
@@ -122,6 +118,28 @@ func (m *Memory) Append(ctx context.Context, batch channels.Batch) ([]channels.E
 		events[i] = m.append(d, now)
 	}
 	return events, nil
+}
+
+// check tells whether the state can be stored.
+func (m *Memory) check(state []any) error {
+	marks := make(map[string][]byte) // as they will be
+	for _, s := range state {
+		switch s := s.(type) {
+		case devices.Changes:
+		case devices.Mark:
+			current, ok := marks[s.Name]
+			if !ok {
+				current = m.marks[s.Name]
+			}
+			if err := s.Over(current); err != nil {
+				return err
+			}
+			marks[s.Name] = append([]byte{}, s.Value...)
+		default:
+			return fmt.Errorf("nobody knows the type %T", s)
+		}
+	}
+	return nil
 }
 
 func (m *Memory) put(state any) {

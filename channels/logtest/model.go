@@ -34,6 +34,7 @@ func checkModel(t *testing.T, open func(t *testing.T) Harness) {
 			"trim":    c.trim,
 			"jump":    c.jump,
 			"devices": c.devices,
+			"mark":    c.mark,
 			"delete":  c.delete,
 			"":        c.heads,
 		})

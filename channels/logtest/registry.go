@@ -1,7 +1,6 @@
 package logtest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -58,15 +57,6 @@ func (s *stage) wantDevice(want devices.Device) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		s.Errorf("got  device %+v\nwant device %+v", got, want)
-	}
-}
-
-// wantMark demands a mark's value, nil for none.
-func (s *stage) wantMark(name string, want []byte) {
-	s.Helper()
-	got, err := s.Log.Mark(s.Context(), name)
-	if err != nil || !bytes.Equal(got, want) || (got == nil) != (want == nil) {
-		s.Errorf("mark %s: got %q, %v, want %q", name, got, err, want)
 	}
 }
 
@@ -145,17 +135,6 @@ func registryScenes() []scene {
 					s.Errorf("after %v: got %q, %v, want %q", after, got, err, want)
 				}
 			}
-		}},
-		{"a mark comes back as it was last committed", func(s *stage) {
-			mark := func(name, value string) devices.Mark { return devices.Mark{Name: name, Value: []byte(value)} }
-			s.wantMark("a", nil)
-			s.appendTo(s.Log, channels.Batch{State: []any{mark("a", "1"), mark("b", "\x00\xff'"), mark("a", "2")}})
-			s.wantMark("a", []byte("2"))
-			s.wantMark("b", []byte("\x00\xff'"))
-			s.appendTo(s.Another(), channels.Batch{State: []any{mark("a", "3"), devices.Mark{Name: "b"}}})
-			s.wantMark("a", []byte("3"))
-			s.wantMark("b", []byte{})
-			s.wantMark("A", nil)
 		}},
 		{"devices of any name are apart", func(s *stage) {
 			for _, text := range hostile() {
