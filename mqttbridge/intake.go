@@ -149,7 +149,7 @@ func (in *intake) run(ctx context.Context) error {
 		time.AfterFunc(stopWithin, cancel)
 	})
 	if err := in.load(drain); err != nil {
-		return nil //nolint:nilerr // it is drain's
+		return nil // it is drain's end
 	}
 	for drain.Err() == nil {
 		var d delivery

@@ -68,7 +68,7 @@ func (a *app) dev(ctx context.Context, f devFlags) (err error) {
 	}
 	h, err := newHub(ctx, d.cfg, d.visitors, d.broker, log)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	defer func() {
 		if closed := h.db.Close(); err == nil {

@@ -17,7 +17,7 @@ func (a *app) newServe() *cobra.Command {
 			log := a.logger()
 			h, err := newHub(cmd.Context(), cfg, nil, "", log)
 			if err != nil {
-				return err
+				return unlessStopped(cmd.Context(), err)
 			}
 			defer func() {
 				if closed := h.db.Close(); err == nil {

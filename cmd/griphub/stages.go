@@ -56,6 +56,15 @@ func runStages(ctx context.Context, log *slog.Logger, stages ...stage) error {
 	return failure
 }
 
+// unlessStopped is the error with which a start has failed, nil where it did because ctx has ended: a program that is told
+// to stop before it has begun has done so.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
 type runningStage struct {
 	stage
 	cancel context.CancelFunc
