@@ -56,6 +56,8 @@ func (d *Draft) Validate() error {
 		return err
 	}
 	switch {
+	case d.Key != "" && d.ReplayOf != 0:
+		return invalid("id", "a replay has none of its own")
 	case len(d.Key) > MaxKeyBytes:
 		return invalid("id", "longer than %d bytes", MaxKeyBytes)
 	case !utf8.ValidString(d.Key) || strings.ContainsRune(d.Key, 0):
@@ -138,7 +140,7 @@ func (d *Draft) validateScope() error {
 
 // reservedTypes are the names that the stream protocol itself sends; an application's event of that name
 // would be mistaken for one.
-var reservedTypes = []string{"stream-open", "stream-reset", "stream-error", "keep-alive"}
+var reservedTypes = []string{"stream-open", "stream-reset", "stream-error", "stream-replay", "keep-alive"}
 
 func validateType(t string) error {
 	if len(t) > MaxTypeBytes {

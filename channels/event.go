@@ -67,7 +67,56 @@ type Draft struct {
 	Key string
 	// Time is when the event happened, to the microsecond; zero for the moment of the commit.
 	Time time.Time
+	// Shown is what viewers get in place of Type, Data and Raw; nil for these themselves. Subscribers and the log have
+	// the original.
+	Shown *Shown
+	// ReplayOf is the event that this one sends again, 0 for none. Viewers and publishers know this one by that id.
+	ReplayOf EventID
+	// Replay counts the replays of ReplayOf: 1 for the first. The log counts as it stores.
+	Replay int
 }
+
+// Shown is how viewers see an event that a hook has changed for them.
+type Shown struct {
+	// Nobody tells that the event is shown to nobody; the rest is empty then.
+	Nobody bool
+	// Type, Data and Raw are the draft's of these names.
+	Type string
+	Data []byte
+	Raw  bool
+}
+
+// shownForm is a Shown in JSON, with its data as text, which it is.
+type shownForm struct {
+	Nobody bool   `json:"nobody,omitempty"`
+	Type   string `json:"event"`
+	Data   string `json:"data"`
+	Raw    bool   `json:"raw,omitempty"`
+}
+
+// MarshalJSON writes the form in which logs keep it.
+func (s Shown) MarshalJSON() ([]byte, error) {
+	return json.Marshal(shownForm{s.Nobody, s.Type, string(s.Data), s.Raw})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Shown) UnmarshalJSON(text []byte) error {
+	var form shownForm
+	err := json.Unmarshal(text, &form)
+	*s = Shown{form.Nobody, form.Type, []byte(form.Data), form.Raw}
+	return err
+}
+
+// shown returns what viewers get.
+func (d *Draft) shown() (eventType string, data []byte, raw bool) {
+	if d.Shown != nil {
+		return d.Shown.Type, d.Shown.Data, d.Shown.Raw
+	}
+	return d.Type, d.Data, d.Raw
+}
+
+// hidden tells that no viewer gets the event.
+func (d *Draft) hidden() bool { return d.Shown != nil && d.Shown.Nobody }
 
 // An Event is a stored Draft, or one sent on channels that are not stored.
 type Event struct {
@@ -81,12 +130,21 @@ type Event struct {
 	Repeated bool
 }
 
-// PublicID returns the id as publishers get it: empty for an event that is not stored.
+// PublicID returns the id as publishers get it: empty for an event that is not stored, and that of the original for
+// a replay.
 func (e *Event) PublicID() string {
 	if e.ID == 0 {
 		return ""
 	}
-	return e.ID.String()
+	return e.Original().String()
+}
+
+// Original returns the id of the event itself, or of the one that it replays.
+func (e *Event) Original() EventID {
+	if e.ReplayOf != 0 {
+		return e.ReplayOf
+	}
+	return e.ID
 }
 
 // Cursor returns the event's place in its channels.

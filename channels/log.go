@@ -107,3 +107,15 @@ type Retention struct {
 
 // MarshalJSON shows a cursor in its text form.
 func (c Cursor) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }
+
+// UnmarshalJSON reads the text form; the empty string is the empty cursor.
+func (c *Cursor) UnmarshalJSON(text []byte) error {
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil || s == "" {
+		*c = nil
+		return err
+	}
+	cursor, err := ParseCursor(s)
+	*c = cursor
+	return err
+}

@@ -62,36 +62,67 @@ func cutLine(data []byte) (line, rest []byte, more bool) {
 // AppendSSE appends the event as streams show it, with the given id.
 //
 // Events of a user and global events have the form of DjangoRealtime: an unnamed message whose JSON object
-// names the type. All others are named by their type.
+// names the type. All others are named by their type. A replay stands right behind an event stream-replay that tells
+// so, as its own data has to stay as it is.
+//
+// Of an event that is shown to nobody only the id is left, which moves a viewer's position and is no event (HTML Living
+// Standard, section 9.2.6).
 func (e *Event) AppendSSE(dst []byte, id string) []byte {
+	if e.hidden() {
+		if id == "" {
+			return dst
+		}
+		return append(appendField(dst, "id", id), '\n')
+	}
 	name, data := e.streamForm()
-	return AppendSSE(dst, name, id, data)
+	return AppendSSE(e.appendReplay(dst), name, id, data)
 }
 
 // appendTemplate appends what AppendSSE does in the form that the proxy's build-id filter reads: every "%"
 // doubled, and the id left to the proxy as "%I".
 func (e *Event) appendTemplate(dst []byte) []byte {
+	const id = "id: %I\n"
+	if e.hidden() {
+		return append(dst, id+"\n"...)
+	}
 	name, data := e.streamForm()
-	dst = grip.AppendBuildID(dst, appendField(nil, "event", name))
-	dst = append(dst, "id: %I\n"...)
+	dst = grip.AppendBuildID(e.appendReplay(dst), appendField(nil, "event", name))
+	dst = append(dst, id...)
 	return grip.AppendBuildID(dst, appendData(nil, data))
 }
 
-func (e *Event) streamForm() (name string, data []byte) {
-	if !e.Raw && (e.Scope == ScopeUser || e.Scope == ScopeGlobal) {
-		return "", e.realtimeData()
+// appendReplay appends what tells viewers that the event behind it is one that they may have had already. It has no id: a viewer
+// that is cut off between the two is told again. Nothing in it needs to be escaped.
+func (e *Event) appendReplay(dst []byte) []byte {
+	if e.ReplayOf == 0 {
+		return dst
 	}
-	return e.Type, e.Data
+	data := append(e.appendReplayMembers([]byte{'{'}), '}')
+	return AppendSSE(dst, "stream-replay", "", data)
+}
+
+// appendReplayMembers appends the members of a JSON object that tell what is replayed, and the how manieth time.
+func (e *Event) appendReplayMembers(dst []byte) []byte {
+	dst = append(append(dst, `"event_id":"`...), e.PublicID()...)
+	return strconv.AppendInt(append(dst, `","replay":`...), int64(e.Replay), 10)
+}
+
+func (e *Event) streamForm() (name string, data []byte) {
+	name, data, raw := e.shown()
+	if !raw && (e.Scope == ScopeUser || e.Scope == ScopeGlobal) {
+		return "", realtimeData(name, data)
+	}
+	return name, data
 }
 
 // realtimeData is the detail object with its key "type" set to the event's type. The rest stays byte for byte, so that
 // an event cannot outgrow what a reply may hold.
-func (e *Event) realtimeData() []byte {
-	if !isObject(e.Data) {
+func realtimeData(eventType string, data []byte) []byte {
+	if !isObject(data) {
 		// Drafts of these scopes hold objects; what an older version stored is shown as it is.
-		return e.Data
+		return data
 	}
-	return appendMember(nil, withoutMember(e.Data, "type"), "type", appendJSONString(nil, e.Type))
+	return appendMember(nil, withoutMember(data, "type"), "type", appendJSONString(nil, eventType))
 }
 
 // withoutMember returns the valid JSON object without its members of that key. Names and values stay as they are written.
@@ -138,21 +169,26 @@ func appendMember(dst, object []byte, key string, value []byte) []byte {
 
 // AppendMessage appends the event as WebSocket and polling clients get it in one channel: a JSON object
 // with its place in "id" and the place before it in "prev", so that a client can tell whether it missed
-// something. Device events are their envelope; others are {"event","channel","data"}.
+// something. Device events are their envelope; others are {"event","channel","data"}. A replay has "event_id" and
+// "replay" beside that. An event that is shown to nobody has no message.
 func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
 	if members := e.envelope(); len(members) > 0 {
 		dst = append(append(dst, '{'), members...)
 	} else {
+		name, data, raw := e.shown()
 		dst = append(dst, `{"event":`...)
-		dst = appendJSONString(dst, e.Type)
+		dst = appendJSONString(dst, name)
 		dst = append(dst, `,"channel":`...)
 		dst = appendJSONString(dst, string(channel))
 		dst = append(dst, `,"data":`...)
-		if e.Raw {
-			dst = appendJSONString(dst, string(e.Data))
+		if raw {
+			dst = appendJSONString(dst, string(data))
 		} else {
-			dst = append(dst, e.Data...)
+			dst = append(dst, data...)
 		}
+	}
+	if e.ReplayOf != 0 {
+		dst = e.appendReplayMembers(append(dst, ','))
 	}
 	if seq := e.Seq(channel); seq > 0 {
 		dst = append(dst, `,"id":`...)
@@ -165,8 +201,9 @@ func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
 
 // envelope returns the members of a device event's object, nil for other events.
 func (e *Event) envelope() []byte {
-	data := bytes.TrimSpace(e.Data)
-	if e.Device == (DeviceRef{}) || e.Raw || !isObject(data) {
+	_, data, raw := e.shown()
+	data = bytes.TrimSpace(data)
+	if e.Device == (DeviceRef{}) || raw || !isObject(data) {
 		return nil
 	}
 	return bytes.TrimSpace(data[1 : len(data)-1])
@@ -202,7 +239,8 @@ func AppendResetItem(dst []grip.Item, gripChannel, prefix string) []grip.Item {
 //
 // On stored channels the item has the event's number as its id and the number before as its prev-id,
 // so that the proxy sees a gap, and its SSE id is left to the proxy (build-id), which knows where
-// each viewer stands in the other channels. Long polls are told to ask again.
+// each viewer stands in the other channels. Long polls are told to ask again. An event that is shown to nobody moves
+// streams on and says nothing to others.
 func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 	var meta map[string]string
 	if len(e.SkipUsers) > 0 {
@@ -212,11 +250,14 @@ func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 		if p.Channel == System {
 			continue
 		}
-		item := grip.Item{
-			Channel:      prefix + p.Channel.Grip(),
-			Meta:         meta,
-			WSMessage:    &grip.WSMessage{Content: e.AppendMessage(nil, p.Channel)},
-			HTTPResponse: &grip.HTTPResponse{Action: grip.ActionHint},
+		item := grip.Item{Channel: prefix + p.Channel.Grip(), Meta: meta}
+		if e.hidden() {
+			if p.Seq == 0 {
+				continue
+			}
+		} else {
+			item.WSMessage = &grip.WSMessage{Content: e.AppendMessage(nil, p.Channel)}
+			item.HTTPResponse = &grip.HTTPResponse{Action: grip.ActionHint}
 		}
 		if p.Seq > 0 {
 			item.ID, item.PrevID = p.Seq.String(), (p.Seq - 1).String()

@@ -123,7 +123,7 @@ func (r *Replay) add(page *Page) {
 	}
 }
 
-// Skips tells that the event is not shown to the user.
+// Skips tells that the event is not shown to the user, or to nobody at all.
 func (e *Event) Skips(user string) bool {
-	return user != "" && slices.Contains(e.SkipUsers, user)
+	return e.hidden() || user != "" && slices.Contains(e.SkipUsers, user)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -140,6 +141,37 @@ func (n *numbering) number(id func(nth int) int64) error {
 		}
 	}
 	return nil
+}
+
+// A replayCount is how often a batch replays which events, by rising ids.
+type replayCount struct {
+	ids    []int64
+	counts []int
+}
+
+// replays counts the replays among the fresh events.
+func (n *numbering) replays() replayCount {
+	counts := make(map[int64]int)
+	for i := range n.events {
+		if of := n.events[i].ReplayOf; of != 0 && n.fresh(i) {
+			counts[int64(of)]++
+		}
+	}
+	c := replayCount{ids: slices.Sorted(maps.Keys(counts))}
+	for _, id := range c.ids {
+		c.counts = append(c.counts, counts[id])
+	}
+	return c
+}
+
+// countedReplays numbers the batch's replays of the event, which with them has been replayed so often.
+func (n *numbering) countedReplays(of channels.EventID, counted int) {
+	for i := len(n.events) - 1; i >= 0; i-- {
+		if n.fresh(i) && n.events[i].ReplayOf == of {
+			n.events[i].Replay = counted
+			counted--
+		}
+	}
 }
 
 // finish returns the events, one per draft.

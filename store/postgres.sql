@@ -47,7 +47,8 @@ RETURNING key
 -- name: find keys
 SELECT k.key, e.id IS NOT NULL, k.event_id, k.positions, coalesce(e.type, ''), coalesce(e.data, ''),
   coalesce(e.raw, false), e.private, coalesce(e.scope, ''), coalesce(e.user_id, ''), coalesce(e.skip_users, ''),
-  coalesce(e.device_type, ''), coalesce(e.device_id, ''), coalesce(e.key, ''), coalesce(e.time, 0)
+  coalesce(e.device_type, ''), coalesce(e.device_id, ''), coalesce(e.key, ''), e.shown, coalesce(e.replay_of, 0),
+  coalesce(e.replay, 0), coalesce(e.time, 0)
 FROM griphub.keys AS k LEFT JOIN griphub.events AS e ON e.id = k.event_id
 WHERE k.key = ANY ($1::text[]) AND k.event_id <> 0
 
@@ -73,9 +74,19 @@ SELECT nextval('griphub.event_ids') FROM generate_series(1, $1)
 
 -- name: add events
 INSERT INTO griphub.events (id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id,
-  key, time, stored)
-SELECT *, $14::bigint FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::boolean[], $6::bytea[], $7::text[],
-  $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[])
+  key, shown, replay_of, replay, time, stored)
+SELECT *, $17::bigint FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::boolean[], $6::bytea[], $7::text[],
+  $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bigint[], $15::integer[], $16::bigint[])
+
+-- name: count replays
+-- Moves the counters of the events $1 by $2, and locks them. $1 is in order, as everybody's is. No row for an event that
+-- was trimmed.
+UPDATE griphub.events AS e SET replays = e.replays + asked.n
+FROM (
+  SELECT o.id, a.n FROM unnest($1::bigint[], $2::integer[]) AS a (id, n) JOIN griphub.events AS o ON o.id = a.id
+  ORDER BY o.id FOR NO KEY UPDATE OF o) AS asked
+WHERE e.id = asked.id
+RETURNING e.id, e.replays
 
 -- name: add positions
 INSERT INTO griphub.positions (channel_id, seq, event_id, latest)
@@ -110,11 +121,43 @@ SELECT value FROM griphub.marks WHERE name = $1 FOR UPDATE
 -- name: put mark
 UPDATE griphub.marks SET value = $2 WHERE name = $1
 
+-- name: add activity
+-- Not of an event that was trimmed.
+INSERT INTO griphub.activities (event_id, kind, who, time)
+SELECT $1::bigint, $2, $3, $4::bigint WHERE EXISTS (SELECT FROM griphub.events WHERE id = $1)
+
+-- name: put bookmark
+INSERT INTO griphub.bookmarks (name, cursor, time) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, time = excluded.time
+
+-- name: add undelivered
+INSERT INTO griphub.undelivered (subscriber, event_id, message, body, reason, time, requeued)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: change undelivered
+UPDATE griphub.undelivered SET reason = $2, requeued = $3 WHERE id = $1
+
+-- name: delete undelivered
+DELETE FROM griphub.undelivered WHERE id = $1
+
+-- name: activities
+SELECT kind, who, time FROM (
+  SELECT * FROM griphub.activities WHERE event_id = $1 ORDER BY id DESC LIMIT $2) AS newest ORDER BY id
+
+-- name: bookmark
+SELECT cursor FROM griphub.bookmarks WHERE name = $1
+
+-- name: undelivered
+-- $1 is the subscriber, '' for all; $3 leaves out what is not requeued.
+SELECT id, subscriber, event_id, message, body, reason, time, requeued FROM griphub.undelivered
+WHERE ($1::text = '' OR subscriber = $1) AND id < $2 AND (requeued OR NOT $3::boolean) ORDER BY id DESC LIMIT $4
+
 -- name: mark
 SELECT value FROM griphub.marks WHERE name = $1
 
 -- name: event
-SELECT id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id, key, time
+SELECT id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id, key,
+  shown, replay_of, replay, time
 FROM griphub.events WHERE id = $1
 
 -- name: heads
@@ -132,14 +175,14 @@ SELECT EXISTS (SELECT FROM griphub.positions WHERE channel_id = $1 AND seq = $2)
 
 -- name: page
 SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
-  e.device_id, e.key, e.time
+  e.device_id, e.key, e.shown, e.replay_of, e.replay, e.time
 FROM griphub.positions AS p JOIN griphub.events AS e ON e.id = p.event_id
 WHERE p.channel_id = $1 AND p.seq > $2
 ORDER BY p.seq LIMIT $3
 
 -- name: latest
 SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
-  e.device_id, e.key, e.time
+  e.device_id, e.key, e.shown, e.replay_of, e.replay, e.time
 FROM griphub.positions AS p JOIN griphub.events AS e ON e.id = p.event_id
 WHERE p.channel_id = $1
 ORDER BY p.seq DESC LIMIT $2
@@ -224,6 +267,12 @@ DELETE FROM griphub.keys WHERE key IN (SELECT key FROM griphub.keys WHERE stored
 DELETE FROM griphub.refusals WHERE id IN (
   SELECT id FROM griphub.refusals
   WHERE time < $1 OR id <= (SELECT id FROM griphub.refusals ORDER BY id DESC LIMIT 1 OFFSET $2)
+  ORDER BY id LIMIT $3)
+
+-- name: delete expired undelivered
+DELETE FROM griphub.undelivered WHERE id IN (
+  SELECT id FROM griphub.undelivered
+  WHERE time < $1 OR id <= (SELECT id FROM griphub.undelivered ORDER BY id DESC LIMIT 1 OFFSET $2)
   ORDER BY id LIMIT $3)
 
 -- name: lead

@@ -27,14 +27,14 @@ const attempts = 5
 // commitWithin bounds how long a commit may take, whatever its caller's context says.
 const commitWithin = time.Minute
 
-// Append is channels.Log's. It locks marks, then idempotency keys, then channels, then devices, each in order, so that
-// no two transactions wait for each other.
+// Append is channels.Log's. It locks marks, then idempotency keys, then channels, then replayed events, then devices, then
+// bookmarks, each in order, so that no two transactions wait for each other.
 func (p *Postgres) Append(ctx context.Context, batch channels.Batch) ([]channels.Event, error) {
 	change, err := parseState(batch.State)
 	if err != nil {
 		return nil, err
 	}
-	if len(batch.Drafts)+len(batch.Refused)+len(change.devices)+len(change.marks) == 0 {
+	if len(batch.Drafts)+len(batch.Refused) == 0 && change.empty() {
 		return nil, ctx.Err()
 	}
 	for range attempts {
@@ -216,6 +216,18 @@ func (a *appending) number(ctx context.Context) error {
 		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
 	})
+	replays := a.batch.replays()
+	if len(replays.ids) > 0 {
+		batch.Queue(a.do["count replays"], replays.ids, replays.counts).Query(func(rows pgx.Rows) error {
+			var id channels.EventID
+			var counted int
+			_, err := pgx.ForEachRow(rows, []any{&id, &counted}, func() error {
+				a.batch.countedReplays(id, counted)
+				return nil
+			})
+			return err
+		})
+	}
 	if err := a.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("count on %d channels: %w", len(names), err)
 	}
@@ -234,6 +246,7 @@ func (a *appending) commit(ctx context.Context, refused []channels.Refusal, chan
 	if len(change.devices) > 0 {
 		a.queueDevices(batch, change.devices)
 	}
+	a.queueRecords(batch, &change.records)
 	batch.Queue("COMMIT")
 	if err := a.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -260,7 +273,7 @@ func (a *appending) queueEvents(batch *pgx.Batch) {
 		}
 	}
 	batch.Queue(a.do["add events"], e.id, e.positions, e.kind, e.data, e.raw, e.private, e.scope, e.user, e.skip,
-		e.deviceType, e.deviceID, e.key, e.time, a.now.UnixMicro())
+		e.deviceType, e.deviceID, e.key, e.shown, e.replayOf, e.replay, e.time, a.now.UnixMicro())
 	batch.Queue(a.do["add positions"], p.channel, p.seq, p.event, p.latest)
 	if len(k.key) > 0 {
 		batch.Queue(a.do["settle keys"], k.key, k.event, k.positions)

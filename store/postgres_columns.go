@@ -13,6 +13,9 @@ type eventColumns struct {
 	private                   [][]byte
 	scope, user, skip         []string
 	deviceType, deviceID, key []string
+	shown                     [][]byte
+	replayOf                  []int64
+	replay                    []int
 	time                      []int64
 }
 
@@ -29,6 +32,9 @@ func (c *eventColumns) add(e *channels.Event, positions string) {
 	c.deviceType = append(c.deviceType, printable(e.Device.Type))
 	c.deviceID = append(c.deviceID, printable(e.Device.ID))
 	c.key = append(c.key, printable(e.Key))
+	c.shown = append(c.shown, encodeShown(e.Shown))
+	c.replayOf = append(c.replayOf, int64(e.ReplayOf))
+	c.replay = append(c.replay, e.Replay)
 	c.time = append(c.time, e.Time.UnixMicro())
 }
 

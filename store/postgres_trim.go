@@ -13,8 +13,8 @@ import (
 )
 
 // Trim is channels.Log's. What counts for Retention.Age is when an event was stored, not when it happened:
-// devices' clocks err. Besides entries of channels it deletes idempotency keys and refused messages that
-// Options do not keep, and counts them too.
+// devices' clocks err. Besides entries of channels it deletes idempotency keys, refused messages and what subscribers did
+// not take that Options do not keep, and counts them too.
 func (p *Postgres) Trim(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
 	int, error) {
 	due, err := p.dueChannels(ctx, keep, now)
@@ -40,7 +40,11 @@ func (p *Postgres) Trim(ctx context.Context, keep func(channels.Channel) channel
 	if err != nil {
 		return 0, fmt.Errorf("trim refusals: %w", postgresError(err))
 	}
-	return n + int(keys.RowsAffected()+refused.RowsAffected()), nil
+	undelivered, err := p.pool.Exec(ctx, p.do["delete expired undelivered"], cutoff(p.options.Refusals.Age, now), refusals, trimAtOnce)
+	if err != nil {
+		return 0, fmt.Errorf("trim undelivered: %w", postgresError(err))
+	}
+	return n + int(keys.RowsAffected()+refused.RowsAffected()+undelivered.RowsAffected()), nil
 }
 
 // dueChannels finds the channels that have something to trim, as many as one call can serve.

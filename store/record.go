@@ -67,6 +67,26 @@ func decodeSkipUsers(text string) ([]string, error) {
 	return users, nil
 }
 
+// encodeShown is what viewers get as the database has it, NULL for the event itself.
+func encodeShown(shown *channels.Shown) []byte {
+	if shown == nil {
+		return nil
+	}
+	text, _ := json.Marshal(shown) // strings, bytes and booleans always encode
+	return text
+}
+
+func decodeShown(text []byte) (*channels.Shown, error) {
+	if text == nil {
+		return nil, nil
+	}
+	shown := new(channels.Shown)
+	if err := json.Unmarshal(text, shown); err != nil {
+		return nil, fmt.Errorf("shown: %w", err)
+	}
+	return shown, nil
+}
+
 // place gives the event its positions as the database has them.
 func place(e *channels.Event, positions string) error {
 	cursor, err := channels.ParseCursor(positions)
@@ -81,11 +101,15 @@ func place(e *channels.Event, positions string) error {
 	return nil
 }
 
-// A stateChange is what a batch commits beside its events and refusals: each device once, and marks.
+// A stateChange is what a batch commits beside its events and refusals: each device and bookmark once, and marks.
 type stateChange struct {
 	devices []deviceRow
 	marks   []devices.Mark
+	records recordChange
 }
+
+// empty tells that there is nothing to commit.
+func (c *stateChange) empty() bool { return len(c.devices)+len(c.marks) == 0 && c.records.empty() }
 
 // A deviceRow is a device with its values as the database has them.
 type deviceRow struct {
@@ -109,7 +133,9 @@ func parseState(state []any) (change stateChange, err error) {
 		case devices.Mark:
 			change.marks = append(change.marks, s)
 		default:
-			return change, fmt.Errorf("%w: nobody knows the type %T", channels.ErrState, s)
+			if !change.records.add(s) {
+				return change, fmt.Errorf("%w: nobody knows the type %T", channels.ErrState, s)
+			}
 		}
 	}
 	change.devices = lastOfEach(change.devices, func(a, b deviceRow) int {
@@ -117,6 +143,7 @@ func parseState(state []any) (change stateChange, err error) {
 	})
 	// Of one mark all stay, as each is written over the one before.
 	slices.SortStableFunc(change.marks, func(a, b devices.Mark) int { return strings.Compare(a.Name, b.Name) })
+	change.records.order()
 	return change, nil
 }
 
@@ -178,13 +205,16 @@ func (p prefixed) Scan(dest ...any) error {
 // scanEvent reads an event's columns.
 func scanEvent(row scanner) (e channels.Event, err error) {
 	var positions, skip string
-	var private []byte
+	var private, shown []byte
 	var us int64
 	if err := row.Scan(&e.ID, &positions, &e.Type, &e.Data, &e.Raw, &private, &e.Scope, &e.User, &skip,
-		&e.Device.Type, &e.Device.ID, &e.Key, &us); err != nil {
+		&e.Device.Type, &e.Device.ID, &e.Key, &shown, &e.ReplayOf, &e.Replay, &us); err != nil {
 		return e, err
 	}
 	e.Private, e.Time = private, time.UnixMicro(us).UTC()
+	if e.Shown, err = decodeShown(shown); err != nil {
+		return e, fmt.Errorf("event %d: %w", e.ID, err)
+	}
 	if e.SkipUsers, err = decodeSkipUsers(skip); err != nil {
 		return e, fmt.Errorf("event %d: %w", e.ID, err)
 	}

@@ -36,8 +36,12 @@ RETURNING id, head, (
 
 -- name: add event
 INSERT INTO events (id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id,
-  key, time, stored)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  key, shown, replay_of, replay, time, stored)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: count replay
+-- No row where the event was trimmed.
+UPDATE events SET replays = replays + 1 WHERE id = ?1 RETURNING replays
 
 -- name: add position
 INSERT INTO positions (channel_id, seq, event_id, latest) VALUES (?, ?, ?, ?)
@@ -52,11 +56,40 @@ ON CONFLICT (type, id) DO UPDATE SET status = ?3, last_seen = ?4, firmware = ?5,
 -- name: put mark
 INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
 
+-- name: add activity
+-- Not of an event that was trimmed.
+INSERT INTO activities (event_id, kind, who, time) SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM events WHERE id = ?1)
+
+-- name: put bookmark
+INSERT INTO bookmarks (name, cursor, time) VALUES (?1, ?2, ?3)
+ON CONFLICT (name) DO UPDATE SET cursor = ?2, time = ?3
+
+-- name: add undelivered
+INSERT INTO undelivered (subscriber, event_id, message, body, reason, time, requeued) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+
+-- name: change undelivered
+UPDATE undelivered SET reason = ?2, requeued = ?3 WHERE id = ?1
+
+-- name: delete undelivered
+DELETE FROM undelivered WHERE id = ?1
+
+-- name: activities
+SELECT kind, who, time FROM (SELECT * FROM activities WHERE event_id = ?1 ORDER BY id DESC LIMIT ?2) ORDER BY id
+
+-- name: bookmark
+SELECT cursor FROM bookmarks WHERE name = ?1
+
+-- name: undelivered
+-- ?1 is the subscriber, '' for all; ?3 leaves out what is not requeued.
+SELECT id, subscriber, event_id, message, body, reason, time, requeued FROM undelivered
+WHERE (?1 = '' OR subscriber = ?1) AND id < ?2 AND (requeued OR NOT ?3) ORDER BY id DESC LIMIT ?4
+
 -- name: mark
 SELECT value FROM marks WHERE name = ?1
 
 -- name: event
-SELECT id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id, key, time
+SELECT id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id, key,
+  shown, replay_of, replay, time
 FROM events WHERE id = ?1
 
 -- name: heads
@@ -73,14 +106,14 @@ SELECT count(*) FROM positions WHERE channel_id = ?1 AND seq = ?2
 
 -- name: page
 SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
-  e.device_id, e.key, e.time
+  e.device_id, e.key, e.shown, e.replay_of, e.replay, e.time
 FROM positions AS p JOIN events AS e ON e.id = p.event_id
 WHERE p.channel_id = ?1 AND p.seq > ?2
 ORDER BY p.seq LIMIT ?3
 
 -- name: latest
 SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
-  e.device_id, e.key, e.time
+  e.device_id, e.key, e.shown, e.replay_of, e.replay, e.time
 FROM positions AS p JOIN events AS e ON e.id = p.event_id
 WHERE p.channel_id = ?1
 ORDER BY p.seq DESC LIMIT ?2
@@ -134,6 +167,12 @@ SELECT count(*) FROM (SELECT 1 FROM keys WHERE stored < ?1 LIMIT 1)
 SELECT count(*) FROM (
   SELECT 1 FROM refusals WHERE time < ?1 OR id <= (SELECT id FROM refusals ORDER BY id DESC LIMIT 1 OFFSET ?2) LIMIT 1)
 
+-- name: has expired undelivered
+-- Older than ?1, or more than the newest ?2.
+SELECT count(*) FROM (
+  SELECT 1 FROM undelivered WHERE time < ?1 OR id <= (SELECT id FROM undelivered ORDER BY id DESC LIMIT 1 OFFSET ?2)
+  LIMIT 1)
+
 -- name: head
 SELECT head FROM channels WHERE id = ?1
 
@@ -162,4 +201,10 @@ DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE stored < ?1 ORDER BY s
 DELETE FROM refusals WHERE id IN (
   SELECT id FROM refusals
   WHERE time < ?1 OR id <= (SELECT id FROM refusals ORDER BY id DESC LIMIT 1 OFFSET ?2)
+  ORDER BY id LIMIT ?3)
+
+-- name: delete expired undelivered
+DELETE FROM undelivered WHERE id IN (
+  SELECT id FROM undelivered
+  WHERE time < ?1 OR id <= (SELECT id FROM undelivered ORDER BY id DESC LIMIT 1 OFFSET ?2)
   ORDER BY id LIMIT ?3)

@@ -17,7 +17,7 @@ func (s *SQLite) Append(ctx context.Context, batch channels.Batch) ([]channels.E
 	if err != nil {
 		return nil, err
 	}
-	if len(batch.Drafts)+len(batch.Refused)+len(change.devices)+len(change.marks) == 0 {
+	if len(batch.Drafts)+len(batch.Refused) == 0 && change.empty() {
 		return nil, ctx.Err()
 	}
 	var events []channels.Event
@@ -35,8 +35,10 @@ func (s *SQLite) Append(ctx context.Context, batch channels.Batch) ([]channels.E
 		if err := s.writer.putDevices(change.devices); err != nil {
 			return err
 		}
-		events, err = s.writer.appendDrafts(batch.Drafts, now)
-		return err
+		if events, err = s.writer.appendDrafts(batch.Drafts, now); err != nil {
+			return err
+		}
+		return s.writer.putRecords(&change.records, now)
 	})
 	if err != nil {
 		return nil, err
@@ -66,6 +68,9 @@ func (w *sqliteWriter) appendDrafts(drafts []channels.Draft, now time.Time) ([]c
 		if err := w.query(w.do.count, string(c.name), c.fresh, base, now.UnixMicro()).Scan(&c.id, &c.head, &c.latest); err != nil {
 			return nil, fmt.Errorf("count on %s: %w", c.name, err)
 		}
+	}
+	if err := w.countReplays(batch); err != nil {
+		return nil, err
 	}
 	if err := batch.number(func(nth int) int64 { return last + 1 + int64(nth) }); err != nil {
 		return nil, err
@@ -113,7 +118,7 @@ func (w *sqliteWriter) addEvents(batch *numbering, now time.Time) error {
 		positions := string(text)
 		if err := w.exec(w.do.addEvent, int64(e.ID), positions, e.Type, notNil(e.Data), e.Raw, []byte(e.Private),
 			string(e.Scope), e.User, encodeSkipUsers(e.SkipUsers), e.Device.Type, e.Device.ID, e.Key,
-			e.Time.UnixMicro(), stored); err != nil {
+			encodeShown(e.Shown), int64(e.ReplayOf), e.Replay, e.Time.UnixMicro(), stored); err != nil {
 			return fmt.Errorf("add event to %s: %w", e.Channels[0], err)
 		}
 		for j, p := range e.Positions {

@@ -19,6 +19,8 @@ type sqliteReads struct {
 	refusals                                             *sql.Stmt
 	counted, newestKept, expiredKeys, expiredRefusals    *sql.Stmt
 	devices, listDevices, listDevicesOfType, mark        *sql.Stmt
+	activities, bookmark, undelivered                    *sql.Stmt
+	expiredUndelivered                                   *sql.Stmt
 }
 
 // all names the statements.
@@ -30,6 +32,8 @@ func (r *sqliteReads) all() []prepared {
 		{"has expired keys", &r.expiredKeys}, {"has expired refusals", &r.expiredRefusals},
 		{"devices", &r.devices}, {"list devices", &r.listDevices}, {"list devices of type", &r.listDevicesOfType},
 		{"mark", &r.mark},
+		{"activities", &r.activities}, {"bookmark", &r.bookmark}, {"undelivered", &r.undelivered},
+		{"has expired undelivered", &r.expiredUndelivered},
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 // Trim is channels.Log's. What counts for Retention.Age is when an event was stored, not when it happened:
-// devices' clocks err. Besides entries of channels it deletes idempotency keys and refused messages that
-// Options do not keep, and counts them too. A call that finds nothing to delete does not keep others from
+// devices' clocks err. Besides entries of channels it deletes idempotency keys, refused messages and what subscribers did
+// not take that Options do not keep, and counts them too. A call that finds nothing to delete does not keep others from
 // writing.
 func (s *SQLite) Trim(ctx context.Context, keep func(channels.Channel) channels.Retention, now time.Time) (
 	n int, err error) {
@@ -26,14 +26,17 @@ func (s *SQLite) Trim(ctx context.Context, keep func(channels.Channel) channels.
 	if refusals == 0 {
 		refusals = math.MaxInt // there is no such row
 	}
-	var expiredKeys, expiredRefusals bool
+	var expiredKeys, expiredRefusals, expiredUndelivered bool
 	if err := s.read.expiredKeys.QueryRowContext(ctx, keysBefore).Scan(&expiredKeys); err != nil {
 		return 0, fmt.Errorf("trim keys: %w", sqliteError(err))
 	}
 	if err := s.read.expiredRefusals.QueryRowContext(ctx, refusalsBefore, refusals).Scan(&expiredRefusals); err != nil {
 		return 0, fmt.Errorf("trim refusals: %w", sqliteError(err))
 	}
-	if len(due) == 0 && !expiredKeys && !expiredRefusals {
+	if err := s.read.expiredUndelivered.QueryRowContext(ctx, refusalsBefore, refusals).Scan(&expiredUndelivered); err != nil {
+		return 0, fmt.Errorf("trim undelivered: %w", sqliteError(err))
+	}
+	if len(due) == 0 && !expiredKeys && !expiredRefusals && !expiredUndelivered {
 		return 0, nil
 	}
 	w := s.writer
@@ -49,7 +52,11 @@ func (s *SQLite) Trim(ctx context.Context, keep func(channels.Channel) channels.
 		if err != nil {
 			return fmt.Errorf("refusals: %w", err)
 		}
-		n += keys + refused
+		undelivered, err := w.delete(w.do.expireUndelivered, refusalsBefore, refusals, trimAtOnce)
+		if err != nil {
+			return fmt.Errorf("undelivered: %w", err)
+		}
+		n += keys + refused + undelivered
 		return nil
 	})
 	if err != nil {

@@ -35,6 +35,8 @@ type sqliteWrites struct {
 	findKey, addKey, event, addEvent, addPosition, addRefusal, putDevice, mark, putMark *sql.Stmt
 	newestKept, jumps, head, oldest, floor, setFloor                                    *sql.Stmt
 	deletePositions, deleteEvent, deleteKeys, deleteRefusals                            *sql.Stmt
+	countReplay, addActivity, putBookmark                                               *sql.Stmt
+	addUndelivered, changeUndelivered, deleteUndelivered, expireUndelivered             *sql.Stmt
 }
 
 func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWriter, err error) {
@@ -103,6 +105,9 @@ func (do *sqliteWrites) all() []prepared {
 		{"floor", &do.floor}, {"set floor", &do.setFloor},
 		{"delete positions", &do.deletePositions}, {"delete event", &do.deleteEvent},
 		{"delete keys", &do.deleteKeys}, {"delete refusals", &do.deleteRefusals},
+		{"count replay", &do.countReplay}, {"add activity", &do.addActivity}, {"put bookmark", &do.putBookmark},
+		{"add undelivered", &do.addUndelivered}, {"change undelivered", &do.changeUndelivered},
+		{"delete undelivered", &do.deleteUndelivered}, {"delete expired undelivered", &do.expireUndelivered},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 // devices.Mark in their State.
 type Store interface {
 	channels.Log
+	channels.Records
 	devices.Registry
 	devices.Marks
 
@@ -46,7 +47,8 @@ type Options struct {
 	// KeyRetention is how long idempotency keys are remembered; Trim forgets older ones. 0 for
 	// DefaultKeyRetention.
 	KeyRetention time.Duration
-	// Refusals bounds the refused messages that Trim leaves. The zero value is DefaultRefusals.
+	// Refusals bounds the refused messages that Trim leaves, and as many that subscribers did not take. The zero value
+	// is DefaultRefusals.
 	Refusals channels.Retention
 	// LockWait bounds how long a write waits for another process, 0 for DefaultLockWait. A context's
 	// deadline ends the wait earlier.

@@ -151,7 +151,7 @@ func openHub(t testing.TB, changes ...func(*web.Options)) *hub {
 		}
 	})
 	opts := web.Options{
-		Log: h.store, Reader: channels.NewReader(h.store, standardRules), Publisher: h.publisher, Registry: h.store,
+		Log: h.store, Records: h.store, Reader: channels.NewReader(h.store, standardRules), Publisher: h.publisher, Registry: h.store,
 		Authenticator: visitors{}, Authorizer: standardRules, Sealer: sealer,
 		Verifier:     grip.NewVerifier([]grip.Proxy{{Key: h.key}}),
 		RequireProxy: true,

@@ -32,6 +32,7 @@ type Authenticator interface {
 // Options are what a Server works with. Fields without a remark are required.
 type Options struct {
 	Log           channels.Log
+	Records       channels.Records
 	Reader        *channels.Reader
 	Publisher     Publisher
 	Registry      devices.Registry

@@ -70,9 +70,13 @@ func batchScenes() []scene {
 			_, known := s.Log.Devices(ctx, []channels.DeviceRef{device.DeviceRef})
 			_, mark := s.Log.Mark(ctx, "bridge")
 			_, list := s.Log.List(ctx, "", channels.DeviceRef{}, 1)
+			_, activities := s.Log.Activities(ctx, 1)
+			_, bookmark := s.Log.Bookmark(ctx, "crm")
+			_, undelivered := s.Log.Undelivered(ctx, channels.UndeliveredQuery{Limit: 1})
 			for call, err := range map[string]error{
 				"Heads": heads, "Read": read, "Latest": latest, "SeqAt": at, "Event": event, "Trim": trim,
 				"Refusals": refusals, "Devices": known, "List": list, "Mark": mark,
+				"Activities": activities, "Bookmark": bookmark, "Undelivered": undelivered,
 			} {
 				if !errors.Is(err, context.Canceled) {
 					s.Errorf("%s: want context.Canceled, got %v", call, err)

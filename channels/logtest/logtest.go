@@ -16,6 +16,7 @@ import (
 // A Log is what the suite tests: the event log, and the registry and marks whose changes it commits.
 type Log interface {
 	channels.Log
+	channels.Records
 	devices.Registry
 	devices.Marks
 }
@@ -33,7 +34,8 @@ type Harness struct {
 
 	// KeyRetention is how long the log remembers idempotency keys, at least an hour.
 	KeyRetention time.Duration
-	// Refusals is what the log keeps of refused messages: an age of at least an hour, a count of 10 to 100.
+	// Refusals is what the log keeps of refused messages, and of what subscribers did not take: an age of at least an
+	// hour, a count of 10 to 100.
 	Refusals channels.Retention
 }
 
@@ -43,7 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Helper()
 	for _, scenes := range [][]scene{
 		numberScenes(), orderScenes(), batchScenes(), keyScenes(), readScenes(), jumpScenes(), timeScenes(),
-		trimScenes(), textScenes(), registryScenes(), markScenes(),
+		trimScenes(), textScenes(), registryScenes(), markScenes(), replayScenes(), recordScenes(),
 	} {
 		for _, s := range scenes {
 			t.Run(s.promise, func(t *testing.T) {

@@ -33,6 +33,7 @@ type Memory struct {
 	lastID    int64              // of refusals
 	devices   map[channels.DeviceRef]devices.Device
 	marks     map[string][]byte
+	records   memoryRecords
 }
 
 type memoryChannel struct {
@@ -64,6 +65,7 @@ func NewMemory(now func() time.Time, keyRetention time.Duration, refusals channe
 		keys:    make(map[string]memoryKey),
 		devices: make(map[channels.DeviceRef]devices.Device),
 		marks:   make(map[string][]byte),
+		records: newMemoryRecords(),
 	}
 }
 
@@ -110,12 +112,12 @@ func (m *Memory) Append(ctx context.Context, batch channels.Batch) ([]channels.E
 		r.Source, r.Reason = strings.ToValidUTF8(r.Source, "\uFFFD"), strings.ToValidUTF8(r.Reason, "\uFFFD")
 		m.refused = append(m.refused, r)
 	}
-	for _, state := range batch.State {
-		m.put(state)
-	}
 	events := make([]channels.Event, len(batch.Drafts))
 	for i, d := range batch.Drafts {
 		events[i] = m.append(d, now)
+	}
+	for _, state := range batch.State {
+		m.put(state, now)
 	}
 	return events, nil
 }
@@ -125,7 +127,7 @@ func (m *Memory) check(state []any) error {
 	marks := make(map[string][]byte) // as they will be
 	for _, s := range state {
 		switch s := s.(type) {
-		case devices.Changes:
+		case devices.Changes, channels.Activity, channels.Bookmark, channels.Undelivered, channels.Settled:
 		case devices.Mark:
 			current, ok := marks[s.Name]
 			if !ok {
@@ -142,7 +144,7 @@ func (m *Memory) check(state []any) error {
 	return nil
 }
 
-func (m *Memory) put(state any) {
+func (m *Memory) put(state any, now time.Time) {
 	switch state := state.(type) {
 	case devices.Changes:
 		for _, d := range state {
@@ -154,6 +156,12 @@ func (m *Memory) put(state any) {
 		}
 	case devices.Mark:
 		m.marks[state.Name] = append([]byte{}, state.Value...)
+	case channels.Activity:
+		if _, ok := m.events[state.Event]; ok {
+			m.records.act(state, now)
+		}
+	default:
+		m.records.put(state, now)
 	}
 }
 
@@ -169,6 +177,10 @@ func (m *Memory) append(d channels.Draft, now time.Time) channels.Event {
 	d.Data = slices.Clone(d.Data)
 	m.lastEvent++
 	e := channels.Event{Draft: d, ID: m.lastEvent}
+	if _, ok := m.events[d.ReplayOf]; ok {
+		m.records.replays[d.ReplayOf]++
+		e.Replay = m.records.replays[d.ReplayOf]
+	}
 	for _, name := range d.Channels {
 		c := m.channel(name)
 		m.names[name] = c
@@ -213,7 +225,7 @@ func (m *Memory) Trim(ctx context.Context, keep func(channels.Channel) channels.
 		}
 	}
 	m.refused = kept
-	return n, nil
+	return n + m.records.trim(m.refusals, now), nil
 }
 
 func (m *Memory) trim(c *memoryChannel, r channels.Retention, now time.Time, limit int) int {
@@ -242,6 +254,7 @@ func (m *Memory) drop(id channels.EventID) {
 		}
 	}
 	delete(m.events, id)
+	delete(m.records.activities, id)
 }
 
 // Refusals is channels.Log's.

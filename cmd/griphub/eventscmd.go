@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,7 @@ import (
 func (a *app) newEvents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events",
-		Short: "Look at the event log",
+		Short: "Look at the event log, and send events again",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -56,7 +57,7 @@ func (a *app) newEvents() *cobra.Command {
 			return a.withStore(cmd, func(db store.Store) error { return showEvent(cmd, db, id) })
 		},
 	}
-	cmd.AddCommand(list, show)
+	cmd.AddCommand(list, show, a.newReplay())
 	return cmd
 }
 
@@ -73,30 +74,6 @@ func (a *app) withStore(cmd *cobra.Command, do func(store.Store) error) error {
 	return errors.Join(do(db), db.Close())
 }
 
-// An eventLine is an event as commands print it.
-type eventLine struct {
-	ID      string          `json:"id"`
-	Cursor  channels.Cursor `json:"cursor"`
-	Event   string          `json:"event"`
-	Scope   channels.Scope  `json:"scope"`
-	User    string          `json:"user,omitempty"`
-	Time    time.Time       `json:"time"`
-	Data    json.RawMessage `json:"data"`
-	Raw     bool            `json:"raw,omitempty"`
-	Private json.RawMessage `json:"private_data,omitempty"`
-}
-
-func lineOf(e *channels.Event) eventLine {
-	line := eventLine{
-		ID: e.PublicID(), Cursor: e.Cursor(), Event: e.Type, Scope: e.Scope, User: e.User, Time: e.Time,
-		Data: e.Data, Raw: e.Raw, Private: e.Private,
-	}
-	if e.Raw {
-		line.Data = quoted(string(e.Data))
-	}
-	return line
-}
-
 func listEvents(cmd *cobra.Command, db store.Store, name string, limit int) error {
 	channel, err := channels.ParseChannel(name)
 	if err != nil {
@@ -108,7 +85,7 @@ func listEvents(cmd *cobra.Command, db store.Store, name string, limit int) erro
 	}
 	out := json.NewEncoder(cmd.OutOrStdout())
 	for i := range page.Events {
-		if err := out.Encode(lineOf(&page.Events[i])); err != nil {
+		if err := out.Encode(page.Events[i].Backend()); err != nil {
 			return err
 		}
 	}
@@ -144,7 +121,54 @@ func showEvent(cmd *cobra.Command, db store.Store, id channels.EventID) error {
 	if err != nil {
 		return fmt.Errorf("show event %s: %w", id, err)
 	}
+	activities, err := db.Activities(cmd.Context(), e.Original())
+	if err != nil {
+		return fmt.Errorf("show event %s: %w", id, err)
+	}
 	out := json.NewEncoder(cmd.OutOrStdout())
 	out.SetIndent("", "  ")
-	return out.Encode(lineOf(&e))
+	return out.Encode(struct {
+		channels.BackendEvent
+		Activities []channels.Activity `json:"activities,omitempty"`
+	}{e.Backend(), activities})
+}
+
+func (a *app) newReplay() *cobra.Command {
+	return &cobra.Command{
+		Use:   "replay ID…",
+		Short: "Send stored events again",
+		Long: "Send stored events again, all or none, at new places in their channels. Viewers who have had one already are told\n" +
+			"so: it comes behind an event stream-replay. Prints the id of each. Exits as publish does.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var ids []channels.EventID
+			for _, arg := range args {
+				id, err := channels.ParseEventID(arg)
+				if err != nil {
+					return usageError{fmt.Errorf("events replay: %q: %w", arg, err)}
+				}
+				ids = append(ids, id)
+			}
+			cfg, err := a.load(false, nil)
+			if err != nil {
+				return err
+			}
+			return withPublisher(cmd.Context(), cfg, func(db store.Store, publisher *channels.Publisher) error {
+				events, err := channels.SendAgain(cmd.Context(), db, publisher, ids, commandUser())
+				if err != nil {
+					return err
+				}
+				return printIDs(cmd.OutOrStdout(), events)
+			})
+		},
+	}
+}
+
+// commandUser is who runs a command, for the records.
+func commandUser() string {
+	who, err := user.Current()
+	if err != nil {
+		return "a command"
+	}
+	return who.Username
 }

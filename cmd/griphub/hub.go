@@ -75,6 +75,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	}
 	h.web, err = web.NewServer(web.Options{
 		Log:           h.db,
+		Records:       h.db,
 		Reader:        channels.NewReader(h.db, h.rules),
 		Publisher:     h.publisher,
 		Registry:      h.db,

@@ -17,6 +17,7 @@ import (
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/cmd/griphub/config"
 	"github.com/griphub/griphub/pushpin"
+	"github.com/griphub/griphub/store"
 	"github.com/griphub/griphub/web"
 )
 
@@ -57,7 +58,9 @@ func (a *app) newPublish() *cobra.Command {
 			if err != nil {
 				return usageError{fmt.Errorf("publish: %w", err)}
 			}
-			return publish(cmd.Context(), cfg, source, cmd.OutOrStdout())
+			return withPublisher(cmd.Context(), cfg, func(_ store.Store, publisher *channels.Publisher) error {
+				return publishAll(cmd.Context(), publisher, source, cmd.OutOrStdout())
+			})
 		},
 	}
 	flags := cmd.Flags()
@@ -153,8 +156,8 @@ func readData(in io.Reader, args []string) ([]byte, error) {
 	return data, nil
 }
 
-// publish stores the events and sends them to the proxies, and prints the id of each.
-func publish(ctx context.Context, cfg config.Config, next drafts, out io.Writer) (err error) {
+// withPublisher publishes for one command, and waits until everything is sent to the proxies.
+func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, *channels.Publisher) error) (err error) {
 	list, err := proxies(cfg)
 	if err != nil {
 		return err
@@ -180,7 +183,7 @@ func publish(ctx context.Context, cfg config.Config, next drafts, out io.Writer)
 	var group errgroup.Group
 	group.Go(func() error { return client.Run(running) })
 	group.Go(func() error { return publisher.Run(running) })
-	err = publishAll(ctx, publisher, next, out)
+	err = do(db, publisher)
 	if err == nil {
 		err = flush(ctx, client, len(list))
 	}
@@ -197,10 +200,8 @@ func publishAll(ctx context.Context, publisher *channels.Publisher, next drafts,
 			if err != nil {
 				return publishError(err)
 			}
-			for i := range events {
-				if _, err := fmt.Fprintln(out, events[i].PublicID()); err != nil {
-					return err
-				}
+			if err := printIDs(out, events); err != nil {
+				return err
 			}
 		}
 		if errors.Is(end, io.EOF) {
@@ -210,6 +211,15 @@ func publishAll(ctx context.Context, publisher *channels.Publisher, next drafts,
 			return publishError(end)
 		}
 	}
+}
+
+func printIDs(out io.Writer, events []channels.Event) error {
+	for i := range events {
+		if _, err := fmt.Fprintln(out, events[i].PublicID()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // collect reads a batch of events; end is why there are no more, nil where there may be.
