@@ -108,6 +108,24 @@ func Device(deviceType, id string) (Channel, error) {
 	return parseStored(name)
 }
 
+// DeviceOf is the reverse of Device: the device, or with an empty ID the type, whose events the channel carries. ok is
+// false for channels of other names.
+func DeviceOf(c Channel) (ref DeviceRef, ok bool) {
+	name, ok := strings.CutPrefix(string(c), "iot_")
+	if !ok {
+		return DeviceRef{}, false
+	}
+	// Inside the type, "_" is percent-encoded.
+	escaped, id, one := strings.Cut(name, "_")
+	deviceType, err := unescape(escaped)
+	if err != nil || one && id == "" {
+		return DeviceRef{}, false
+	}
+	ref = DeviceRef{Type: string(deviceType), ID: id}
+	again, err := Device(ref.Type, ref.ID)
+	return ref, err == nil && again == c
+}
+
 func keepInCursor(b byte) bool {
 	switch {
 	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/griphub/griphub/channels"
 )
 
 // A FleetMessage is a message that a device of a Fleet would publish.
@@ -15,12 +17,16 @@ type FleetMessage struct {
 }
 
 // A Fleet makes up what a number of devices say: each its status first, then readings that walk between plausible
-// bounds, with a status now and then. The same seed makes the same fleet. Readings carry neither a time nor an id of
-// their own, so that a fleet can be run again and again. It is not safe for concurrent use.
+// bounds, with a status now and then. A device that is watched speaks twice as often. The same seed makes the same
+// fleet. Readings carry neither a time nor an id of their own, so that a fleet can be run again and again. It is not safe
+// for concurrent use.
 type Fleet struct {
 	random  *rand.Rand
 	devices []simulated
 	next    int
+	// between has a watched device whose turn is before the next one's.
+	between *simulated
+	watched int
 }
 
 type simulated struct {
@@ -29,6 +35,7 @@ type simulated struct {
 	values  []float64
 	battery float64
 	said    int
+	watched bool
 }
 
 type simulatedType struct {
@@ -102,11 +109,35 @@ func (f *Fleet) simulated(t *simulatedType, number int) simulated {
 	return d
 }
 
-// Next returns the next message. The devices speak in turn.
+// Watch tells a device whether it is watched. Devices that are not of the fleet it leaves alone.
+func (f *Fleet) Watch(device channels.DeviceRef, watched bool) {
+	for i := range f.devices {
+		d := &f.devices[i]
+		if d.kind.name != device.Type || d.id != device.ID || d.watched == watched {
+			continue
+		}
+		if d.watched = watched; watched {
+			f.watched++
+		} else {
+			f.watched--
+		}
+	}
+}
+
+// Turns is how many messages a round has, in which each device speaks once, and those that are watched twice.
+func (f *Fleet) Turns() int { return len(f.devices) + f.watched }
+
+// Next returns the next message. The devices speak in turn, and those that are watched again half a round later.
 func (f *Fleet) Next() FleetMessage {
 	const statusEvery = 120
-	d := &f.devices[f.next]
-	f.next = (f.next + 1) % len(f.devices)
+	d := f.between
+	if f.between = nil; d == nil {
+		d = &f.devices[f.next]
+		if opposite := &f.devices[(f.next+len(f.devices)/2)%len(f.devices)]; opposite.watched {
+			f.between = opposite
+		}
+		f.next = (f.next + 1) % len(f.devices)
+	}
 	topic := "things/" + d.kind.name + "/" + d.id
 	d.said++
 	if d.said%statusEvery == 1 {

@@ -30,9 +30,11 @@ const (
 	KindStatus
 	// KindState messages are about the device of a user, named by its code (DeviceStatusProcessor).
 	KindState
+	// KindResponse messages answer commands.
+	KindResponse
 )
 
-var kindNames = [...]string{KindData: "data", KindStatus: "status", KindState: "state"}
+var kindNames = [...]string{KindData: "data", KindStatus: "status", KindState: "state", KindResponse: "response"}
 
 // ParseKind reads a kind's name.
 func ParseKind(name string) (Kind, error) {
@@ -41,7 +43,7 @@ func ParseKind(name string) (Kind, error) {
 			return Kind(kind), nil
 		}
 	}
-	return 0, fmt.Errorf("kind %q: want data, status or state", name)
+	return 0, fmt.Errorf("kind %q: want data, status, state or response", name)
 }
 
 // String returns the kind's name.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os/exec"
@@ -101,4 +102,20 @@ func (d *Device) Close() {
 		<-d.client.Done()
 		d.client = nil
 	}
+}
+
+// Retained is what the broker at host:port retains on the topic, empty where that is nothing.
+func Retained(t testing.TB, broker, topic string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
+	defer cancel()
+	// -W ends it with 27 where nothing comes.
+	const nothing = 27
+	out, err := exec.CommandContext(ctx, "mosquitto_sub", "-h", "127.0.0.1", "-p", portOf(broker), "-C", "1", "-W", "1",
+		"--retained-only", "-t", topic).Output()
+	var exit *exec.ExitError
+	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == nothing) {
+		t.Fatalf("mosquitto_sub %s (apt install mosquitto-clients): %v", topic, err)
+	}
+	return strings.TrimSpace(string(out))
 }

@@ -16,6 +16,11 @@ type Publisher struct {
 	clientID           string
 	username, password string
 
+	// filters are what it follows, none by default.
+	filters []string
+	renewed func()
+	heard   func(topic string, payload []byte, retained bool)
+
 	mu sync.Mutex
 	// client is the current connection's, nil while there is none; ready is closed when there is one.
 	client *paho.Client
@@ -38,6 +43,13 @@ func NewPublisher(config Config) (*Publisher, error) {
 		p.password, _ = user.Password()
 	}
 	return p, nil
+}
+
+// Follow makes the Publisher hear what others publish to topics of the filters, while it is connected. On each connection
+// renewed is called first, and then heard with every message that the broker retains, and with those that come later.
+// heard must not block. Follow must be called before Run.
+func (p *Publisher) Follow(filters []string, renewed func(), heard func(topic string, payload []byte, retained bool)) {
+	p.filters, p.renewed, p.heard = filters, renewed, heard
 }
 
 // Run connects, and connects again whenever the connection is lost, until ctx ends; then it returns nil. A broker that
@@ -76,7 +88,9 @@ func (p *Publisher) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client := paho.NewClient(paho.ClientConfig{Conn: wire, PacketTimeout: connectWithin})
+	client := paho.NewClient(paho.ClientConfig{
+		Conn: wire, PacketTimeout: connectWithin, OnPublishReceived: []func(paho.PublishReceived) (bool, error){p.receive},
+	})
 	connack, err := client.Connect(within, &paho.Connect{
 		ClientID: p.clientID, CleanStart: true, KeepAlive: keepAliveSeconds,
 		UsernameFlag: p.username != "", Username: p.username,
@@ -88,6 +102,9 @@ func (p *Publisher) serve(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, wire.Close())
 	}
+	if err := p.follow(within, client); err != nil {
+		return errors.Join(err, wire.Close())
+	}
 	p.set(client)
 	select {
 	case <-client.Done():
@@ -97,6 +114,34 @@ func (p *Publisher) serve(ctx context.Context) error {
 		_ = client.Disconnect(&paho.Disconnect{})
 	}
 	return nil
+}
+
+// follow subscribes.
+func (p *Publisher) follow(ctx context.Context, client *paho.Client) error {
+	if len(p.filters) == 0 {
+		return nil
+	}
+	p.renewed()
+	var list []paho.SubscribeOptions
+	for _, filter := range p.filters {
+		list = append(list, paho.SubscribeOptions{Topic: filter, QoS: 1, NoLocal: true})
+	}
+	answer, err := client.Subscribe(ctx, &paho.Subscribe{Subscriptions: list})
+	if answer != nil {
+		for i, reason := range answer.Reasons {
+			if reason >= 0x80 && i < len(p.filters) {
+				return fmt.Errorf("subscribe to %s: %s", p.filters[i], reasonText(reason))
+			}
+		}
+	}
+	return err
+}
+
+func (p *Publisher) receive(r paho.PublishReceived) (bool, error) {
+	if p.heard != nil {
+		p.heard(r.Packet.Topic, r.Packet.Payload, r.Packet.Retain)
+	}
+	return true, nil
 }
 
 func (p *Publisher) set(client *paho.Client) {
@@ -112,6 +157,15 @@ func (p *Publisher) set(client *paho.Client) {
 // Publish sends a message and returns when the broker has acknowledged it. Without a connection it waits for one, and a
 // message whose acknowledgement was lost is sent again, until ctx ends. A refusal by the broker is an error at once.
 func (p *Publisher) Publish(ctx context.Context, topic string, payload []byte) error {
+	return p.send(ctx, &paho.Publish{Topic: topic, Payload: payload, QoS: 1})
+}
+
+// Retain is Publish for a message that the broker keeps for those who subscribe later.
+func (p *Publisher) Retain(ctx context.Context, topic string, payload []byte) error {
+	return p.send(ctx, &paho.Publish{Topic: topic, Payload: payload, QoS: 1, Retain: true})
+}
+
+func (p *Publisher) send(ctx context.Context, message *paho.Publish) error {
 	for {
 		p.mu.Lock()
 		client, ready := p.client, p.ready
@@ -124,14 +178,15 @@ func (p *Publisher) Publish(ctx context.Context, topic string, payload []byte) e
 				return ctx.Err()
 			}
 		}
-		answer, err := client.Publish(ctx, &paho.Publish{Topic: topic, Payload: payload, QoS: 1})
+		copied := *message
+		answer, err := client.Publish(ctx, &copied)
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case answer != nil && answer.ReasonCode >= 0x80:
-			return fmt.Errorf("mqtt: publish to %s: %s", topic, reasonText(answer.ReasonCode))
+			return fmt.Errorf("mqtt: publish to %s: %s", message.Topic, reasonText(answer.ReasonCode))
 		}
 		// The connection is gone or going; the next one tries again.
 		select {

@@ -137,11 +137,11 @@ func isName(s string) bool {
 func (p *pattern) checkNames() error {
 	var want []string
 	switch p.rule.Kind {
-	case devices.KindData, devices.KindStatus:
+	case devices.KindData, devices.KindStatus, devices.KindResponse:
 		want = []string{"device_type", "device_id"}
 	case devices.KindState:
 	default:
-		return errors.New("the kind is none of data, status and state")
+		return errors.New("the kind is none of data, status, state and response")
 	}
 	for _, name := range want {
 		if !slices.Contains(p.levels, level{name, one}) {

@@ -130,13 +130,16 @@ const (
 	clientBuffer = 65536
 )
 
-// The files that a Server writes and the directory of the sockets, in Dir/pushpin.
+// The directory that a Server owns, in Dir, and in it the files that it writes, the directory of the sockets, and in that the
+// socket for statistics.
 const (
+	dirName     = "pushpin"
 	pushpinFile = "pushpin.conf"
 	routesFile  = "routes"
 	zurlFile    = "zurl.conf"
 	lockName    = "lock"
 	runName     = "run"
+	statsName   = "stats"
 )
 
 // write generates the configuration files in dir.
@@ -161,6 +164,7 @@ func (c Config) write(dir, probeHost string, files uint64) error {
 //   - id_cache_ttl is 0 unless set; with it an item that is sent again is shown once.
 //   - push_in_max_body_size is the name that works up to 1.40, the longer one from 1.41 on.
 //   - push_in_http_addr would be every address.
+//   - stats_subscription_ttl bounds how long an Audience that has just connected does not know all viewers.
 func (c Config) pushpinConf(files uint64) string {
 	return fmt.Sprintf(`# Written by griphub at every start.
 [global]
@@ -191,9 +195,9 @@ push_in_http_port=%d
 push_in_max_body_size=%[7]d
 push_in_http_max_body_size=%[7]d
 command_spec=ipc://{rundir}/command
-stats_spec=ipc://{rundir}/stats
+stats_spec=ipc://{rundir}/%[8]s
 stats_format=json
-stats_subscription_ttl=60
+stats_subscription_ttl=20
 message_rate=0
 message_hwm=0
 message_wait=1000
@@ -202,7 +206,7 @@ connection_subscription_max=200
 subscription_linger=60
 `,
 		runName, files*connectionsPerFile, routesFile, SigIssuer,
-		base64.StdEncoding.EncodeToString(c.SigKey), c.ControlPort, c.BodyLimit)
+		base64.StdEncoding.EncodeToString(c.SigKey), c.ControlPort, c.BodyLimit, statsName)
 }
 
 // zurlConf allows every address, since the backend is one of this machine's. Pushpin asks for

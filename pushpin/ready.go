@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -120,4 +121,13 @@ func (s *Server) URL() string {
 // ControlURL is the base of the control port's addresses, without a trailing slash and a key.
 func (s *Server) ControlURL() string {
 	return "http://127.0.0.1:" + strconv.Itoa(s.config.ControlPort)
+}
+
+// StatsURL is the socket on which the Pushpin of a Server tells who listens, for NewAudience. dir is the Server's Config.Dir.
+func StatsURL(dir string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(dir, dirName, runName, statsName))
+	if err != nil {
+		return "", fmt.Errorf("pushpin: %w", err)
+	}
+	return "ipc://" + path, nil
 }

@@ -49,7 +49,7 @@ func NewServer(config Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pushpin: %w", err)
 	}
-	dir, err := filepath.Abs(filepath.Join(config.Dir, "pushpin"))
+	dir, err := filepath.Abs(filepath.Join(config.Dir, dirName))
 	if err != nil {
 		return nil, fmt.Errorf("pushpin: %w", err)
 	}

@@ -20,6 +20,7 @@ func (s *Server) registerAPI(r gin.IRouter) {
 	api.GET("/channels/:channel/events", s.handle(s.history))
 	api.GET("/events/:id", s.handle(s.showEvent))
 	api.POST("/events/:id/replay", s.handle(s.replayEvent))
+	api.GET("/presence/:channel", s.handle(s.presence))
 	api.GET("/devices", s.handle(s.listDevices))
 	api.GET("/devices/:type/:id", s.handle(s.showDevice))
 }

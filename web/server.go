@@ -31,11 +31,13 @@ type Authenticator interface {
 
 // Options are what a Server works with. Fields without a remark are required.
 type Options struct {
-	Log           channels.Log
-	Records       channels.Records
-	Reader        *channels.Reader
-	Publisher     Publisher
-	Registry      devices.Registry
+	Log       channels.Log
+	Records   channels.Records
+	Reader    *channels.Reader
+	Publisher Publisher
+	Registry  devices.Registry
+	// Audience tells who is watching; nil where no proxy tells.
+	Audience      Audience
 	Authenticator Authenticator
 	Authorizer    channels.Authorizer
 	Sealer        *Sealer

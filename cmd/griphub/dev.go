@@ -118,11 +118,16 @@ func (a *app) devConfig(f devFlags) (devSetup, error) {
 	}
 	secret, sigKey := keptSecrets(written)
 	d.sigKey = sigKey
+	stats, err := pushpin.StatsURL(f.dir)
+	if err != nil {
+		return devSetup{}, err
+	}
 	grip := url.Values{"iss": {pushpin.SigIssuer}, "key": {d.sigKey}}
 	overrides := map[string]string{
 		"listen":     localAddress(f.backendPort),
 		"ops_listen": localAddress(f.opsPort),
 		"grip.urls":  fmt.Sprintf("[%q]", fmt.Sprintf("http://%s?%s", localAddress(f.controlPort), grip.Encode())),
+		"grip.stats": fmt.Sprintf("[%q]", stats),
 	}
 	standard := map[string]string{
 		"secret":    secret,

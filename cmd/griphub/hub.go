@@ -26,6 +26,7 @@ type hub struct {
 	rules     channels.Rules
 	proxies   []grip.Proxy
 	client    *pushpin.Client
+	audience  *pushpin.Audience // nil where no proxy tells who is watching
 	publisher *channels.Publisher
 	web       *web.Server
 	source    deviceSource // nil without a broker
@@ -73,7 +74,10 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	if err != nil {
 		return err
 	}
-	h.web, err = web.NewServer(web.Options{
+	if h.audience, err = newAudience(h.cfg, h.registry, h.log); err != nil {
+		return err
+	}
+	options := web.Options{
 		Log:           h.db,
 		Records:       h.db,
 		Reader:        channels.NewReader(h.db, h.rules),
@@ -92,8 +96,11 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		AssetsDir:     h.cfg.Assets.Dir,
 		Logger:        h.log,
 		Now:           now,
-	})
-	if err != nil {
+	}
+	if h.audience != nil {
+		options.Audience = h.audience
+	}
+	if h.web, err = web.NewServer(options); err != nil {
 		return err
 	}
 	if h.cfg.MQTT.URL == "" {
@@ -110,10 +117,14 @@ func (h *hub) connect(ownBroker string) error {
 		return err
 	}
 	processor := devices.NewProcessor(h.publisher, h.db, devices.Options{RefuseUnknown: h.cfg.Devices.Unknown == "ignore"})
+	watchman, err := newWatchman(h.cfg, h.audience, h.db, h.log)
+	if err != nil {
+		return err
+	}
 	if ownBroker != "" {
-		h.source, err = newDevBroker(ownBroker, topics.Rules, processor, h.db, h.log)
+		h.source, err = newDevBroker(ownBroker, topics.Rules, processor, h.db, watchman, h.log)
 	} else {
-		h.source, err = newElectedBridge(topics, processor, h.db, h.log)
+		h.source, err = newElectedBridge(topics, processor, h.db, watchman, h.log)
 	}
 	if err != nil {
 		return err
@@ -154,6 +165,9 @@ func (h *hub) stages(names ports) ([]stage, error) {
 		{name: "publisher", run: h.publisher.Run},
 		{name: "trimming", run: h.trim},
 		ops, backend,
+	}
+	if h.audience != nil {
+		list = append(list, stage{name: "presence", run: h.audience.Run})
 	}
 	if h.source != nil {
 		list = append(list, stage{name: "MQTT", run: h.source.Run})

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/griphub/griphub/cmd/griphub/config"
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/mqttbridge"
@@ -44,6 +46,7 @@ type electedBridge struct {
 	config    mqttbridge.Config
 	processor *devices.Processor
 	db        store.Store
+	watchman  *watchman // nil for none
 	log       *slog.Logger
 
 	mu      sync.Mutex
@@ -52,8 +55,8 @@ type electedBridge struct {
 }
 
 // newElectedBridge checks the configuration.
-func newElectedBridge(cfg mqttbridge.Config, p *devices.Processor, db store.Store, log *slog.Logger) (*electedBridge, error) {
-	e := &electedBridge{config: cfg, processor: p, db: db, log: log}
+func newElectedBridge(cfg mqttbridge.Config, p *devices.Processor, db store.Store, w *watchman, log *slog.Logger) (*electedBridge, error) {
+	e := &electedBridge{config: cfg, processor: p, db: db, watchman: w, log: log}
 	_, err := e.bridge()
 	return e, err
 }
@@ -98,10 +101,21 @@ func (e *electedBridge) term(ctx context.Context) error {
 	defer cancel(nil)
 	// A bridge whose leadership is lost must not store what it has: another may have it too.
 	defer context.AfterFunc(leading, func() { cancel(mqttbridge.ErrTakenOver) })()
-	if err := bridge.Run(ctx); err != nil {
+	if err := withWatchman(ctx, e.watchman, bridge.Run); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
+}
+
+// withWatchman runs the source of devices' messages and, unless it is nil, the watchman until ctx ends or one of them does.
+func withWatchman(ctx context.Context, w *watchman, source func(context.Context) error) error {
+	if w == nil {
+		return source(ctx)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return source(ctx) })
+	g.Go(func() error { return w.run(ctx) })
+	return g.Wait()
 }
 
 func (e *electedBridge) set(b *mqttbridge.Bridge) {
@@ -150,16 +164,19 @@ func addStats(a, b mqttbridge.Stats) mqttbridge.Stats {
 }
 
 // A devBroker is the broker of `griphub dev`.
-type devBroker struct{ *mqttbridge.Broker }
+type devBroker struct {
+	*mqttbridge.Broker
+	watchman *watchman // nil for none
+}
 
-func newDevBroker(address string, rules mqttbridge.Rules, p *devices.Processor, db store.Store, log *slog.Logger) (devBroker, error) {
+func newDevBroker(address string, rules mqttbridge.Rules, p *devices.Processor, db store.Store, w *watchman, log *slog.Logger) (devBroker, error) {
 	broker, err := mqttbridge.NewBroker(address, rules, p, db, log)
-	return devBroker{broker}, err
+	return devBroker{broker, w}, err
 }
 
 // Run names the flag that helps where the port is taken.
 func (b devBroker) Run(ctx context.Context) error {
-	err := b.Broker.Run(ctx)
+	err := withWatchman(ctx, b.watchman, b.Broker.Run)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("cannot listen on %s: address already in use; choose another with --mqtt-port", b.Addr())
 	}

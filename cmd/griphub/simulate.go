@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/mqttbridge"
 )
@@ -35,7 +36,9 @@ func (a *app) newSimulate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Simulate a fleet of devices over real MQTT",
-		Args:  cobra.NoArgs,
+		Long: "Simulate a fleet of devices over real MQTT. Devices that are watched (the topic watched) speak twice as\n" +
+			"often; --rate is that of a fleet which nobody watches.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load(false, nil)
 			if err != nil {
@@ -75,6 +78,17 @@ func (s *simulation) run(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, s.duration)
 		defer cancel()
 	}
+	heeded := make(chan watchNotice, inFlight)
+	if topic, err := s.broker.Rules.Beside(watchedTopic); err == nil {
+		publisher.Follow([]string{topic.Filter()}, func() {}, func(name string, payload []byte, _ bool) {
+			if device, ok := topic.Device(name); ok {
+				select {
+				case heeded <- watchNotice{device, string(payload) == "1"}:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publisher.Run(ctx) })
 	lanes := make([]chan devices.FleetMessage, min(inFlight, s.devices))
@@ -82,27 +96,38 @@ func (s *simulation) run(ctx context.Context) error {
 		lanes[i] = make(chan devices.FleetMessage, 1)
 		group.Go(func() error { return send(ctx, publisher, lanes[i]) })
 	}
-	group.Go(func() error { return s.pace(ctx, fleet, lanes) })
+	group.Go(func() error { return s.pace(ctx, fleet, lanes, heeded) })
 	return group.Wait()
 }
 
-// pace deals messages to the lanes; those of a device always to the same.
-func (s *simulation) pace(ctx context.Context, fleet *devices.Fleet, lanes []chan devices.FleetMessage) error {
-	start, sent := time.Now(), 0
-	for {
-		due := start.Add(time.Duration(float64(sent) / s.rate * float64(time.Second)))
+// A watchNotice tells a simulated device whether somebody watches it.
+type watchNotice struct {
+	device  channels.DeviceRef
+	watched bool
+}
+
+// pace deals messages to the lanes; those of a device always to the same. The rate is that of a fleet that nobody watches.
+func (s *simulation) pace(ctx context.Context, fleet *devices.Fleet, lanes []chan devices.FleetMessage, heeded <-chan watchNotice) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for due := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Until(due)):
+		case n := <-heeded:
+			fleet.Watch(n.device, n.watched)
+			continue
+		case <-timer.C:
 		}
 		m := fleet.Next()
 		select {
 		case <-ctx.Done():
 			return nil
 		case lanes[lane(m.Topic, len(lanes))] <- m:
-			sent++
 		}
+		faster := float64(fleet.Turns()) / float64(s.devices)
+		due = due.Add(time.Duration(float64(time.Second) / (s.rate * faster)))
+		timer.Reset(time.Until(due))
 	}
 }
 

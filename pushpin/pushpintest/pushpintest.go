@@ -102,6 +102,16 @@ func (p *Proxy) URL() string { return p.server.URL() }
 // ControlURL is the base of the control port's addresses.
 func (p *Proxy) ControlURL() string { return p.server.ControlURL() }
 
+// StatsURL is the socket that tells who listens.
+func (p *Proxy) StatsURL() string {
+	p.t.Helper()
+	socket, err := pushpin.StatsURL(p.config.Dir)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return socket
+}
+
 // SigKey is the secret that signs Grip-Sig.
 func (p *Proxy) SigKey() []byte { return p.config.SigKey }
 

@@ -48,6 +48,22 @@ func checkGripURL(u SecretURL) error {
 	return checkURL(string(u), "http://127.0.0.1:5561?iss=pushpin&key=…", "http", "https")
 }
 
+// checkStats checks the name of a ZeroMQ socket.
+func checkStats(socket string) error {
+	const forms = "write tcp://host:port or ipc:///path"
+	if address, ok := strings.CutPrefix(socket, "tcp://"); ok {
+		host, port, err := net.SplitHostPort(address)
+		if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || host == "" || host == "*" {
+			return errors.New("has no host and port to connect to; " + forms)
+		}
+		return nil
+	}
+	if path, ok := strings.CutPrefix(socket, "ipc://"); !ok || !strings.HasPrefix(path, "/") {
+		return errors.New("is no stats socket; " + forms)
+	}
+	return nil
+}
+
 // checkDatabase checks sqlite:PATH or a PostgreSQL URL, whose host may be missing: the server's own socket.
 func checkDatabase(database SecretURL) error {
 	const forms = "write sqlite:PATH or postgres://user@host/name"

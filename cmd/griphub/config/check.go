@@ -124,6 +124,13 @@ func (k *checker) proxies() {
 		}
 		seen[u] = true
 	}
+	for i, socket := range k.Grip.Stats {
+		path := fmt.Sprintf("grip.stats[%d]", i)
+		k.test(path, checkStats(socket))
+		if slices.Contains(k.Grip.Stats[:i], socket) {
+			k.fail(path, "names a socket that is in the list already, whose viewers would count twice")
+		}
+	}
 	if strings.ContainsAny(k.Grip.Prefix, ",; \t\r\n") {
 		k.fail("grip.prefix", "has a comma, a semicolon or a blank, which cannot stand in a Grip-Channel header")
 	}
