@@ -90,7 +90,7 @@ func startBridge(t *testing.T, database string, broker *brokertest.Broker, prepa
 	publisher := channels.NewPublisher(h.db, channels.Rules{{Match: "**"}}, noSink{}, time.Now)
 	processor := devices.NewProcessor(publisher, h.db, devices.Options{})
 	cfg := mqttbridge.Config{URL: broker.URL, ClientID: "griphub", Rules: rules}
-	if h.electedBridge, err = newElectedBridge(cfg, processor, h.db, slog.New(slog.DiscardHandler)); err != nil {
+	if h.electedBridge, err = newElectedBridge(cfg, processor, h.db, nil, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	if prepare != nil {
