@@ -128,7 +128,9 @@ func (d *Draft) validateScope() error {
 	case ScopeGlobal:
 		only = Public
 	case ScopeSystem:
-		only = System
+		if only = System; len(d.Channels) == 1 && d.Channels[0] == Kicks {
+			return nil
+		}
 	default:
 		return invalid("scope", "%q is not known", clip(string(d.Scope)))
 	}

@@ -247,7 +247,13 @@ func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 		meta = map[string]string{grip.MetaSkipUsers: strings.Join(e.SkipUsers, ",")}
 	}
 	for _, p := range e.Positions {
-		if p.Channel == System {
+		switch p.Channel {
+		case System:
+			continue
+		case Kicks:
+			if k, ok := e.kick(); ok {
+				dst = k.appendItems(dst, prefix)
+			}
 			continue
 		}
 		item := grip.Item{Channel: prefix + p.Channel.Grip(), Meta: meta}

@@ -53,8 +53,14 @@ func (r *Reader) Stored(c Channel) bool { return r.rules.Stored(c) }
 // channels. Channels that from does not name start at their head; positions of other channels are
 // ignored; channels that are not stored have no part in it.
 func (r *Reader) Read(ctx context.Context, chans []Channel, from Cursor, limit int) (Replay, error) {
+	replay, _, err := r.read(ctx, chans, from, limit, nil)
+	return replay, err
+}
+
+// read also returns the pages after the positions of beside, from the same moment as those of the channels.
+func (r *Reader) read(ctx context.Context, chans []Channel, from Cursor, limit int, beside Cursor) (Replay, []Page, error) {
 	var fresh []Channel
-	after := make(Cursor, 0, len(chans))
+	after := make(Cursor, 0, len(chans)+len(beside))
 	for _, c := range chans {
 		if !r.rules.Stored(c) {
 			continue
@@ -68,11 +74,12 @@ func (r *Reader) Read(ctx context.Context, chans []Channel, from Cursor, limit i
 	var replay Replay
 	heads, err := r.heads(ctx, fresh)
 	if err != nil {
-		return replay, err
+		return replay, nil, err
 	}
-	pages, err := r.pages(ctx, after, limit)
+	own := len(after)
+	pages, err := r.pages(ctx, append(after, beside...), max(1, limit/max(1, own)))
 	if err != nil {
-		return replay, err
+		return replay, nil, err
 	}
 	for _, c := range chans {
 		if seq, ok := heads.Find(c); ok {
@@ -81,11 +88,11 @@ func (r *Reader) Read(ctx context.Context, chans []Channel, from Cursor, limit i
 			replay.Start = append(replay.Start, Position{c, seq})
 		}
 	}
-	for i := range pages {
+	for i := range own {
 		replay.add(&pages[i])
 	}
 	slices.SortStableFunc(replay.Steps, func(a, b Step) int { return int(a.Event.ID - b.Event.ID) })
-	return replay, nil
+	return replay, pages[own:], nil
 }
 
 func (r *Reader) heads(ctx context.Context, chans []Channel) (Cursor, error) {
@@ -103,7 +110,7 @@ func (r *Reader) pages(ctx context.Context, after Cursor, limit int) ([]Page, er
 	if len(after) == 0 {
 		return nil, nil
 	}
-	pages, err := r.log.Read(ctx, after, max(1, limit/len(after)))
+	pages, err := r.log.Read(ctx, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read %d channels: %w", len(after), err)
 	}

@@ -17,6 +17,7 @@ func (s *Server) registerAPI(r gin.IRouter) {
 		}
 	})
 	api.POST("/publish", s.handle(s.publish))
+	api.POST("/kick", s.handle(s.kick))
 	api.GET("/channels/:channel/events", s.handle(s.history))
 	api.GET("/events/:id", s.handle(s.showEvent))
 	api.POST("/events/:id/replay", s.handle(s.replayEvent))

@@ -24,7 +24,7 @@ func TestTheProxyIsToldHowToHoldAStream(t *testing.T) {
 	if v.in.hold != "stream" || v.in.timeout != "" {
 		t.Errorf("held as %q for %q", v.in.hold, v.in.timeout)
 	}
-	if want := []string{"events-a%20b", "events-foo"}; !slices.Equal(v.in.names, want) {
+	if want := []string{"events-a%20b", "events-foo", "kicks"}; !slices.Equal(v.in.names, want) {
 		t.Errorf("held on %q, want %q", v.in.names, want)
 	}
 	filters := []string{grip.FilterBuildID, grip.FilterSkipUsers}
@@ -33,6 +33,9 @@ func TestTheProxyIsToldHowToHoldAStream(t *testing.T) {
 	}
 	if sub := v.in.subscriptions["events-foo"]; sub.prevID != "0" || !slices.Equal(sub.filters, filters) {
 		t.Errorf("the second channel is held with %+v", sub)
+	}
+	if sub := v.in.subscriptions["kicks"]; sub.prevID != "" || !slices.Equal(sub.filters, []string{grip.FilterRequireSub}) {
+		t.Errorf("of kicks it hears by %+v", sub)
 	}
 	if want := `a%%20b:%(events-a%20b)s,foo:%(events-foo)s`; v.in.meta[grip.MetaIDFormat] != want {
 		t.Errorf("the id format is %q, want %q", v.in.meta[grip.MetaIDFormat], want)
@@ -94,7 +97,7 @@ func TestTheDeploymentsPrefixStandsBeforeEveryChannel(t *testing.T) {
 		t.Errorf("after the next link: %s", summary(events))
 	}
 	poll := h.get("/iot/poll/pump/?wait=10", "X-User", "7")
-	if names := understand(t, poll.Header()).names; !slices.Equal(names, []string{"v1-events-iot_pump"}) {
+	if names := understand(t, poll.Header()).names; !slices.Equal(names, []string{"v1-events-iot_pump", "v1-kicks-iot_pump"}) {
 		t.Errorf("a poll is held on %q", names)
 	}
 }

@@ -33,19 +33,21 @@ type ticket struct {
 	Patterns []channels.Pattern `json:"p,omitempty"`
 	Admin    bool               `json:"a,omitempty"`
 	Expires  int64              `json:"e,omitempty"`
+	// Kicks is the place up to which the stream knows who was kicked, for viewers who can be.
+	Kicks channels.Seq `json:"k,omitempty"`
 	// From is where to read on in a backlog; empty where the proxy knows the positions.
 	From string `json:"n,omitempty"`
 }
 
 // newTicket keeps of the principal what the authorizer's decisions depend on.
 func (s *Server) newTicket(st *stream) ticket {
-	p := st.principal
-	if r, ok := s.opts.Authorizer.(channels.Reducer); ok {
-		p = r.Reduce(p, st.channels)
-	}
+	p := s.reduced(st.principal, st.channels)
 	t := ticket{Family: st.family.name, Channels: st.channels, User: p.User, Patterns: p.Channels, Admin: p.Admin}
 	if !p.Expires.IsZero() {
 		t.Expires = p.Expires.Unix()
+	}
+	if kickable(p.User, st.channels) {
+		t.Kicks = st.kicks
 	}
 	return t
 }
@@ -88,15 +90,15 @@ func (s *Server) followLink(c *gin.Context) error {
 	if err == nil {
 		err = s.authorize(c.Request.Context(), st.principal, st.channels)
 	}
+	if err == nil {
+		err = s.hold(c, st)
+	}
 	var no *refusal
 	if errors.As(err, &no) {
 		c.Data(http.StatusOK, eventStream, ending(*no))
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return s.hold(c, st)
+	return err
 }
 
 // openTicket reads the stream that a next link goes on with.
@@ -105,7 +107,7 @@ func (s *Server) openTicket(r *http.Request, sealed string) (*stream, error) {
 	if s.sealer.open(sealNextLink, sealed, &t, s.now()) != nil {
 		return nil, errBadLink
 	}
-	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, followed: true}
+	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, kicks: t.Kicks, followed: true}
 	if st.family == nil || st.principal.Expired(s.now()) {
 		return nil, errBadLink
 	}

@@ -126,7 +126,7 @@ func TestMoreTypesThanAStreamMayHaveAreNoFailure(t *testing.T) {
 	}
 	body := h.direct("/", "X-User", "7").Body.String()
 	found := regexp.MustCompile(`data-stream="([^"]*)"`).FindStringSubmatch(body)
-	if v := h.view(html.UnescapeString(found[1]), "X-User", "7"); len(v.in.names) != 3 {
+	if v := h.view(html.UnescapeString(found[1]), "X-User", "7"); len(v.in.names) != 3+1 {
 		t.Errorf("the stream listens to %q", v.in.names)
 	}
 }

@@ -36,15 +36,25 @@ func (s *Server) registerPolling(r gin.IRouter) {
 // poll answers with what happened since the cursor: the query's, else the cookie's, else with the newest
 // events. With "wait", a poll that finds nothing is held by the proxy until something happens.
 func (s *Server) poll(c *gin.Context) error {
+	// The channel does not depend on who asks.
+	chans, err := deviceChannel(c.Request, channels.Principal{})
+	if err != nil {
+		return pollProblem(err)
+	}
+	var kicked channels.Kicked
+	if c.Query("wait") != "" {
+		if kicked, err = s.polledKicks(c.Request, chans[0]); err != nil {
+			return err
+		}
+	}
 	principal, err := s.authenticate(c.Request)
 	if err != nil {
 		return err
 	}
-	chans, err := deviceChannel(c.Request, principal)
-	if err != nil {
+	if err := s.authorize(c.Request.Context(), principal, chans); err != nil {
 		return pollProblem(err)
 	}
-	if err := s.authorize(c.Request.Context(), principal, chans); err != nil {
+	if err := refuseKicked(kicked, principal.User, chans); err != nil {
 		return pollProblem(err)
 	}
 	limit, wait, err := pollQuery(c)
@@ -77,6 +87,9 @@ func (s *Server) poll(c *gin.Context) error {
 		hold := grip.Instruct{
 			Hold:     grip.Hold{Mode: grip.HoldResponse, Timeout: wait},
 			Channels: []grip.Channel{{Name: s.opts.Prefix + channel.Grip(), PrevID: page.Next.String()}},
+		}
+		if kickable(principal.User, chans) {
+			hold.Channels = append(hold.Channels, grip.Channel{Name: s.opts.Prefix + channel.GripKicks(), PrevID: kicked.Next.String()})
 		}
 		if err := hold.WriteHeader(c.Writer.Header()); err != nil {
 			return fmt.Errorf("hold poll of %s: %w", channel, err)

@@ -263,7 +263,7 @@ func TestALongPollIsHeldByTheProxyAlone(t *testing.T) {
 	h.fill("p1", 2)
 	held := h.get("/iot/poll/pump/?wait=25&cursor=iot_pump:2", "X-User", "7")
 	in := understand(t, held.Header())
-	if in.hold != "response" || in.timeout != "25" || in.next != "" || len(in.names) != 1 || in.subscriptions["events-iot_pump"].prevID != "2" {
+	if in.hold != "response" || in.timeout != "25" || in.next != "" || len(in.names) != 2 || in.subscriptions["events-iot_pump"].prevID != "2" {
 		t.Errorf("it is held as %+v", in)
 	}
 	if p := readPoll(t, held); len(p.Events) != 0 || p.Cursor != "iot_pump:2" {

@@ -223,6 +223,14 @@ func (v *viewer) deliver(e channels.Event) {
 		if !subscribed || slices.Contains(strings.Split(item.Meta[grip.MetaSkipUsers], ","), v.in.meta[grip.MetaUser]) && v.in.meta[grip.MetaUser] != "" {
 			continue
 		}
+		required := item.Meta[grip.MetaRequireSub]
+		if _, holds := v.in.subscriptions[required]; item.HTTPStream == nil || required != "" && !holds && slices.Contains(sub.filters, grip.FilterRequireSub) {
+			continue
+		}
+		if item.HTTPStream.Action == grip.ActionHint {
+			v.follow()
+			continue
+		}
 		if sub.prevID != "" && item.PrevID != v.last[item.Channel] {
 			v.follow() // a gap
 			continue

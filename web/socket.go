@@ -16,9 +16,6 @@ import (
 )
 
 const (
-	// closeForbidden is the close code of viewers that may not read what they asked for, as
-	// django-devicehub has it.
-	closeForbidden = 4403
 	// maxSocketBody bounds a batch of WebSocket events, and maxSocketReply what is answered, but for one message
 	// that is larger by itself. The proxy's own bounds are 200,000 and 1,000,000 bytes, and of an answer of more than
 	// 65,536 it may keep the rest until the client speaks again.
@@ -59,7 +56,7 @@ func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 	if s.guard.Check(c.Request) != nil {
 		return crossOrigin()
 	}
-	sock := &socket{server: s, request: c.Request}
+	sock := &socket{server: s, request: c.Request, response: c.Writer.Header()}
 	// Channels of sockets do not depend on who asks, so that a wrong request is known before.
 	if sock.channels, err = chans(c.Request, channels.Principal{}); err != nil {
 		return pollProblem(err)
@@ -84,6 +81,7 @@ func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 type socket struct {
 	server    *Server
 	request   *http.Request
+	response  http.Header
 	principal channels.Principal
 	channels  []channels.Channel
 	opened    bool
@@ -110,7 +108,10 @@ func (k *socket) answer(events []grip.WSEvent) error {
 		if !errors.As(notLetIn(err), &no) {
 			return err
 		}
-		return k.close(closeForbidden, "forbidden")
+		return k.close(channels.CloseForbidden, "forbidden")
+	}
+	if code, reason := k.kicked(); code != 0 {
+		return k.close(code, reason)
 	}
 	for _, e := range events {
 		if err := k.event(e); err != nil {
@@ -134,12 +135,43 @@ func endOf(events []grip.WSEvent) *grip.WSEvent {
 }
 
 func (k *socket) authorize() error {
+	if _, known := kickPlace(k.request); k.opened || !known {
+		// A log that is down must not close connections; the next batch asks again.
+		if kicks, err := k.server.kicksBefore(k.request.Context(), false); err == nil {
+			k.know(kicks.Next)
+		}
+	}
 	principal, err := k.server.authenticate(k.request)
 	if err != nil {
 		return err
 	}
 	k.principal = principal
 	return k.server.authorize(k.request.Context(), principal, k.channels)
+}
+
+// know has the proxy remember with the connection up to where it knows the kicks.
+func (k *socket) know(kicks channels.Seq) {
+	k.response.Set(grip.HeaderSetMetaPrefix+kickMeta, kicks.String())
+}
+
+// kicked tells why the connection is to be closed if its user was kicked from one of its channels since it was opened, and
+// 0 otherwise.
+func (k *socket) kicked() (code int, reason string) {
+	place, known := kickPlace(k.request)
+	if k.opened || !known || !kickable(k.principal.User, k.channels) {
+		return 0, ""
+	}
+	kicked, err := k.server.opts.Reader.KicksAfter(k.request.Context(), place)
+	switch {
+	case err != nil: // as above
+	case kicked.Lost:
+		return closeRestart, "connect again"
+	case refuseKicked(kicked, k.principal.User, k.channels) != nil:
+		return channels.CloseForbidden, "forbidden"
+	case kicked.Next != place:
+		k.know(kicked.Next)
+	}
+	return 0, ""
 }
 
 func (k *socket) close(code int, reason string) error {
@@ -177,6 +209,14 @@ func (k *socket) open() error {
 	for _, c := range k.channels {
 		e, err := grip.SubscribeEvent(k.server.opts.Prefix+c.Grip(), grip.FilterSkipUsers)
 		if err != nil {
+			return err
+		}
+		k.out = append(k.out, e)
+		if !kickable(k.principal.User, []channels.Channel{c}) {
+			continue
+		}
+		kick := channels.Kick{User: k.principal.User, Channel: c}
+		if e, err = grip.SubscribeEvent(k.server.opts.Prefix + kick.Grip()); err != nil {
 			return err
 		}
 		k.out = append(k.out, e)

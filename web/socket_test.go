@@ -98,7 +98,8 @@ func TestASocketIsOpenedAndSubscribed(t *testing.T) {
 		t.Errorf("the extension is %q", got)
 	}
 	wantHeader(t, w, "Keep-Alive-Interval", "60")
-	want := `[map[name:user type:set-meta value:7] map[channel:events-foo filters:[skip-users] type:subscribe] map[channel:events-a%20b filters:[skip-users] type:subscribe]]`
+	want := `[map[name:user type:set-meta value:7] map[channel:events-foo filters:[skip-users] type:subscribe] map[channel:user-7:events-foo type:subscribe] ` +
+		`map[channel:events-a%20b filters:[skip-users] type:subscribe] map[channel:user-7:events-a%20b type:subscribe]]`
 	if got := fmt.Sprint(r.controls); got != want {
 		t.Errorf("the proxy is told %s, want %s", got, want)
 	}
@@ -371,7 +372,7 @@ func TestAHostileUserNameStaysAText(t *testing.T) {
 	h := openHub(t)
 	user := `7","channel":"events-hidden`
 	r := readReply(t, h.batch("/ws/events/?channel=foo", opening, "X-User", user))
-	if r.controls[0]["value"] != user || len(r.controls) != 2 {
+	if r.controls[0]["value"] != user || len(r.controls) != 3 || r.controls[2]["channel"] != "user-7%22%2C%22channel%22%3A%22events-hidden:events-foo" {
 		t.Errorf("the proxy is told %v", r.controls)
 	}
 }

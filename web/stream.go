@@ -24,6 +24,8 @@ type stream struct {
 	channels  []channels.Channel
 	// from is where the viewer stands; channels that it does not name start at their head.
 	from channels.Cursor
+	// kicks is the place up to which the stream knows who was kicked.
+	kicks channels.Seq
 	// followed tells that the proxy asks for a stream that it holds already.
 	followed bool
 }
@@ -32,21 +34,21 @@ type stream struct {
 func (s *Server) serveStream(c *gin.Context, f *family, chans selector) error {
 	streamHeaders(c.Writer.Header())
 	st, err := s.openStream(c.Request, f, chans)
+	if err == nil && c.Request.Method == http.MethodHead {
+		c.Header("Content-Type", eventStream)
+		c.Status(http.StatusOK)
+		return nil
+	}
+	if err == nil {
+		err = s.hold(c, st)
+	}
 	var no *refusal
 	if errors.As(err, &no) {
 		status, contentType, body := f.refusal(*no)
 		c.Data(status, contentType, body)
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if c.Request.Method == http.MethodHead {
-		c.Header("Content-Type", eventStream)
-		c.Status(http.StatusOK)
-		return nil
-	}
-	return s.hold(c, st)
+	return err
 }
 
 func streamHeaders(h http.Header) {
@@ -61,20 +63,32 @@ func (s *Server) openStream(r *http.Request, f *family, chans selector) (st *str
 	if st.from, err = resumePosition(r); err != nil {
 		return nil, err
 	}
+	kicked, err := s.kicksBefore(r.Context(), r.Header.Get("Last-Event-ID") != "")
+	if err != nil {
+		return nil, err
+	}
+	st.kicks = kicked.Next
 	if st.principal, err = s.authenticate(r); err != nil {
 		return nil, notLetIn(err)
 	}
 	if st.channels, err = chans(r, st.principal); err != nil {
 		return nil, err
 	}
-	return st, s.authorize(r.Context(), st.principal, st.channels)
+	if err := s.authorize(r.Context(), st.principal, st.channels); err != nil {
+		return nil, err
+	}
+	if s.reduced(st.principal, st.channels).User != channels.Somebody {
+		return st, nil
+	}
+	// Where viewers with equal rights share a next link, the kick of one has ended it for all of them, without a word.
+	return st, refuseKicked(kicked, st.principal.User, st.channels)
 }
 
 // authorize refuses unless the principal may read every channel.
 func (s *Server) authorize(ctx context.Context, p channels.Principal, chans []channels.Channel) error {
-	var denied []channels.Channel
+	var no []channels.Channel
 	if p.Expired(s.now()) {
-		denied = chans
+		no = chans
 	} else {
 		for _, c := range chans {
 			ok, err := s.opts.Authorizer.MayRead(ctx, p, c)
@@ -82,22 +96,34 @@ func (s *Server) authorize(ctx context.Context, p channels.Principal, chans []ch
 				return fmt.Errorf("authorize channel %q: %w", c, err)
 			}
 			if !ok {
-				denied = append(denied, c)
+				no = append(no, c)
 			}
 		}
 	}
-	if len(denied) == 0 {
+	switch {
+	case len(no) == 0:
 		return nil
+	case p.Anonymous():
+		return denied(http.StatusUnauthorized, no)
 	}
-	names := make([]string, len(denied))
-	for i, c := range denied {
+	return denied(http.StatusForbidden, no)
+}
+
+// denied refuses the channels.
+func denied(status int, chans []channels.Channel) *refusal {
+	names := make([]string, len(chans))
+	for i, c := range chans {
 		names[i] = string(c)
 	}
-	status := http.StatusForbidden
-	if p.Anonymous() {
-		status = http.StatusUnauthorized
+	return &refusal{status, "forbidden", "Permission denied to channels: " + strings.Join(names, ", "), chans}
+}
+
+// reduced is what the authorizer's decisions about the channels depend on.
+func (s *Server) reduced(p channels.Principal, chans []channels.Channel) channels.Principal {
+	if r, ok := s.opts.Authorizer.(channels.Reducer); ok {
+		return r.Reduce(p, chans)
 	}
-	return &refusal{status, "forbidden", "Permission denied to channels: " + strings.Join(names, ", "), denied}
+	return p
 }
 
 // errEnded has one form in every family.
@@ -156,7 +182,7 @@ func (s *Server) reportedPosition(r *http.Request) (channels.Cursor, error) {
 // hold answers with what the viewer missed, and has the proxy hold the connection at the place after
 // it, or ask at once for more where the log has more than fits a reply.
 func (s *Server) hold(c *gin.Context, st *stream) error {
-	replay, err := s.opts.Reader.Read(c.Request.Context(), st.channels, st.from, channels.ReplayEvents)
+	replay, err := s.read(c.Request.Context(), st)
 	if err != nil {
 		return err
 	}
@@ -229,7 +255,7 @@ func (st *stream) render(replay *channels.Replay) (body []byte, cursor channels.
 }
 
 // holdChannels subscribes the stream to its channels. A stored channel names its position, so that the proxy
-// notices a gap, and has its ids rendered.
+// notices a gap, and has its ids rendered. On the channel of kicks it has none, so that the proxy asks at once.
 func (s *Server) holdChannels(st *stream, cursor channels.Cursor) []grip.Channel {
 	subs := make([]grip.Channel, 0, len(st.channels)+1)
 	for _, c := range st.channels {
@@ -239,6 +265,9 @@ func (s *Server) holdChannels(st *stream, cursor channels.Cursor) []grip.Channel
 			sub.Filters = []string{grip.FilterBuildID, grip.FilterSkipUsers}
 		}
 		subs = append(subs, sub)
+	}
+	if kickable(s.reduced(st.principal, st.channels).User, st.channels) {
+		subs = append(subs, grip.Channel{Name: s.opts.Prefix + channels.GripKicks, Filters: []string{grip.FilterRequireSub}})
 	}
 	return subs
 }

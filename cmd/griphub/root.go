@@ -39,7 +39,7 @@ func newRoot() *cobra.Command {
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what is normally not worth a line")
 	root.AddCommand(
 		a.newDev(), a.newServe(), a.newPublish(), a.newEvents(), a.newDevices(), a.newToken(),
-		a.newSimulate(), a.newConfig(), a.newMigrate(), a.newDoctor(), newVersion(),
+		a.newKick(), a.newSimulate(), a.newConfig(), a.newMigrate(), a.newDoctor(), newVersion(),
 	)
 	usageFromArgs(root)
 	return root
