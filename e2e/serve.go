@@ -23,6 +23,8 @@ type ServeOptions struct {
 	Args []string
 	// Env are variables, as NAME=value.
 	Env []string
+	// Prefix stands before the GRIP channels.
+	Prefix string
 	// NoBroker runs it without MQTT.
 	NoBroker bool
 }
@@ -50,7 +52,7 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 	fmt.Fprintf(&config, "listen: %s\nops_listen: %s\n", h.backend, h.ops)
 	fmt.Fprintf(&config, "database: sqlite:%s\n", filepath.Join(dir, "griphub.db"))
 	fmt.Fprintf(&config, "secret: %s\n", strings.Repeat("0123456789abcdef", 4))
-	fmt.Fprintf(&config, "grip:\n  urls: [%q]\n  stats: [%q]\n", h.Proxy.GripURL(), h.Proxy.StatsURL())
+	fmt.Fprintf(&config, "grip:\n  urls: [%q]\n  stats: [%q]\n  prefix: %q\n", h.Proxy.GripURL(), h.Proxy.StatsURL(), options.Prefix)
 	fmt.Fprintf(&config, "mqtt:\n  url: %s\n", mqtt)
 	fmt.Fprintf(&config, "auth:\n%s%s", auth, options.Config)
 	writeFile(t, h.Config, config.String())
