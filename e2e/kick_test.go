@@ -177,19 +177,18 @@ func (sc kickScenes) socketIsClosed(t *testing.T) {
 }
 
 func (sc kickScenes) longPollIsAnswered(t *testing.T) {
-	answers := make(map[string]chan e2e.Answer)
-	for name, who := range map[string]http.Header{"alice": sc.alice, "bob": sc.bob} {
-		answers[name] = make(chan e2e.Answer, 1)
-		go func() {
-			answers[name] <- e2e.Request(t, http.MethodGet, sc.hub.URL("/iot/poll/pump/?wait=40"), "", who)
-		}()
+	poll := func(who http.Header) <-chan e2e.Answer {
+		answer := make(chan e2e.Answer, 1)
+		go func() { answer <- e2e.Request(t, http.MethodGet, sc.hub.URL("/iot/poll/pump/?wait=40"), "", who) }()
+		return answer
 	}
+	alices, bobs := poll(sc.alice), poll(sc.bob)
 	// Nothing tells when a poll is held; one that comes too late is held anew, and kicked again.
 	var answer e2e.Answer
 	for answered := false; !answered; {
 		kick(t, sc.hub, bob, "iot_pump")
 		select {
-		case answer = <-answers["bob"]:
+		case answer = <-bobs:
 			answered = true
 		case <-time.After(2 * time.Second):
 		}
@@ -198,7 +197,7 @@ func (sc kickScenes) longPollIsAnswered(t *testing.T) {
 		t.Errorf("bob's poll is answered by %d %s", answer.Status, answer.Body)
 	}
 	say(t, sc.hub, "pump/p1", `{"n":1}`)
-	if answer := <-answers["alice"]; answer.Status != http.StatusOK || !strings.Contains(answer.Body, `"n":1`) {
+	if answer := <-alices; answer.Status != http.StatusOK || !strings.Contains(answer.Body, `"n":1`) {
 		t.Errorf("alice's poll is answered by %d %s", answer.Status, answer.Body)
 	}
 }

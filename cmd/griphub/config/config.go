@@ -118,7 +118,7 @@ type Stream struct {
 
 // StreamSettings hold for every stream.
 type StreamSettings struct {
-	MaxChannels       int           `yaml:"max_channels" default:"10" min:"1" max:"200" doc:"Most channels of one stream. Pushpin drops what exceeds its connection_subscription_max, which is 20 unless it was raised."`
+	MaxChannels       int           `yaml:"max_channels" default:"10" min:"1" max:"200" doc:"Most channels of one stream. Pushpin's connection_subscription_max, which is 20 unless it was raised, must be at least twice that."`
 	Keepalive         time.Duration `yaml:"keepalive" default:"20s" min:"1s" max:"1h" doc:"Silence after which an event stream sends keep-alive."`
 	DeviceKeepalive   time.Duration `yaml:"device_keepalive" default:"30s" min:"1s" max:"1h" doc:"Silence after which a device stream sends its keepalive comment."`
 	RealtimeKeepalive time.Duration `yaml:"realtime_keepalive" default:"5s" min:"1s" max:"1h" doc:"Silence after which /realtime/sse/ sends its heartbeat comment."`

@@ -54,8 +54,9 @@ func (c *proxyCheck) delivery(check string) {
 // limits reports settings by which Pushpin loses viewers.
 func (c *proxyCheck) limits(check string) {
 	s := c.settings
-	if most := s.subscriptions(); most < c.Config.Stream.MaxChannels {
-		c.Fail(check, fmt.Sprintf("connection_subscription_max=%d in %s, and stream.max_channels is %d: a stream of more channels never shows the others' events",
+	// A WebSocket subscribes to each channel, and to the kicks of its user from it.
+	if most := s.subscriptions(); most < 2*c.Config.Stream.MaxChannels {
+		c.Fail(check, fmt.Sprintf("connection_subscription_max=%d in %s is less than twice stream.max_channels, which is %d: a WebSocket of so many channels never shows the last ones' events",
 			most, s.file, c.Config.Stream.MaxChannels), "set connection_subscription_max=200 in [handler] and restart Pushpin, or lower stream.max_channels")
 	}
 	if files := s.openFiles(); files > 0 && uint64(max(0, s.maxConnections())) <= files {
