@@ -19,6 +19,8 @@ const (
 	MaxDataBytes = 64 << 10
 	// MaxSystemBytes bounds private data, and the data of events that only the backend reads.
 	MaxSystemBytes = 1 << 20
+	// MaxDepth bounds how deep objects and arrays are nested in JSON: many a reader of it calls itself for each level.
+	MaxDepth = 64
 	// MaxKeyBytes bounds an idempotency key.
 	MaxKeyBytes = 255
 	// MaxSkipUsers bounds the users that an event skips.
@@ -181,7 +183,34 @@ func (d *Draft) validateData() error {
 	if d.Private != nil && !json.Valid(d.Private) {
 		return invalid("private_data", "not JSON")
 	}
+	if !d.Raw && depth(d.Data) > MaxDepth {
+		return invalid("data", "nested deeper than %d levels", MaxDepth)
+	}
+	if depth(d.Private) > MaxDepth {
+		return invalid("private_data", "nested deeper than %d levels", MaxDepth)
+	}
 	return nil
+}
+
+// depth is how deep objects and arrays are nested in valid JSON.
+func depth(valid []byte) int {
+	level, deepest := 0, 0
+	quoted := false
+	for i := 0; i < len(valid); i++ {
+		switch c := valid[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			level++
+			deepest = max(deepest, level)
+		case c == '}', c == ']':
+			level--
+		}
+	}
+	return deepest
 }
 
 func isObject(valid []byte) bool {

@@ -1,14 +1,10 @@
 package web
 
 import (
-	"bufio"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -189,99 +185,4 @@ func userID(raw json.RawMessage) (string, error) {
 		return number.String(), nil
 	}
 	return "", errors.New("want a user's id, a string or a number")
-}
-
-// A DraftReader reads events from a JSON object, an array of objects, or objects one after the other (JSON lines).
-type DraftReader struct {
-	in      *bufio.Reader
-	decoder *json.Decoder
-	now     func() time.Time
-	inArray bool
-	index   int
-}
-
-// NewDraftReader reads from r; now is the clock.
-func NewDraftReader(r io.Reader, now func() time.Time) *DraftReader {
-	return &DraftReader{in: bufio.NewReader(r), now: now}
-}
-
-// Next returns the next event, not yet validated in all its parts, or io.EOF after the last. Errors about what
-// was read are *channels.DraftError; nothing can be read after an error.
-func (r *DraftReader) Next() (channels.Draft, error) {
-	draft, err := r.next()
-	if err != nil && !errors.Is(err, io.EOF) {
-		return draft, &channels.DraftError{Index: r.index, Err: err}
-	}
-	r.index++
-	return draft, err
-}
-
-func (r *DraftReader) next() (channels.Draft, error) {
-	if r.decoder == nil {
-		if err := r.begin(); err != nil {
-			return channels.Draft{}, err
-		}
-	}
-	if r.inArray && !r.decoder.More() {
-		return channels.Draft{}, r.end()
-	}
-	var form DraftForm
-	if err := r.decoder.Decode(&form); err != nil {
-		if errors.Is(err, io.EOF) && !r.inArray {
-			return channels.Draft{}, io.EOF
-		}
-		return channels.Draft{}, malformed(err)
-	}
-	return form.Draft(r.now())
-}
-
-// begin looks whether an array begins.
-func (r *DraftReader) begin() error {
-	for {
-		b, err := r.in.ReadByte()
-		if err != nil {
-			return err
-		}
-		if strings.IndexByte(" \t\r\n", b) >= 0 {
-			continue
-		}
-		if err := r.in.UnreadByte(); err != nil {
-			return err
-		}
-		r.decoder = json.NewDecoder(r.in)
-		r.decoder.DisallowUnknownFields()
-		if r.inArray = b == '['; r.inArray {
-			_, err := r.decoder.Token()
-			return err
-		}
-		return nil
-	}
-}
-
-// end reads the array's bracket and sees that nothing follows.
-func (r *DraftReader) end() error {
-	if _, err := r.decoder.Token(); err != nil {
-		return malformed(err)
-	}
-	if _, err := r.decoder.Token(); !errors.Is(err, io.EOF) {
-		return &channels.InvalidError{Field: "body", Reason: "something follows the array"}
-	}
-	return io.EOF
-}
-
-// malformed says in a publisher's words what encoding/json found.
-func malformed(err error) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return &channels.InvalidError{Field: "body", Reason: fmt.Sprintf("not JSON at byte %d: %v", syntax.Offset, syntax)}
-	case errors.As(err, &kind):
-		return &channels.InvalidError{Field: cmp.Or(kind.Field, "body"), Reason: "want another type than " + kind.Value}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &channels.InvalidError{Field: "body", Reason: "the JSON is cut off"}
-	case strings.HasPrefix(err.Error(), "json: unknown field "):
-		return &channels.InvalidError{Field: strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`), Reason: "not a field of an event"}
-	}
-	return err
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,16 +35,15 @@ func (s *Server) replayEvent(c *gin.Context) error {
 				message: fmt.Sprintf("Publishing to %q is not permitted.", channel)}
 		}
 	}
-	who := by.User
-	if who == "" {
-		who = "an API key"
+	if err := by.charge(1, s.now()); err != nil {
+		return err
 	}
-	events, err := channels.SendAgain(c.Request.Context(), s.opts.Log, s.opts.Publisher, []channels.EventID{id}, who)
+	events, err := channels.SendAgain(c.Request.Context(), s.opts.Log, s.opts.Publisher, []channels.EventID{id}, cmp.Or(by.User, by.name))
 	if errors.Is(err, channels.ErrNotReplayable) {
 		return errNotReplayable
 	}
 	if err != nil {
-		return publishProblem(err)
+		return publishProblem(err, nil)
 	}
 	c.JSON(http.StatusOK, gin.H{"id": events[0].PublicID(), "cursor": events[0].Cursor(), "replay": events[0].Replay})
 	return nil

@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -159,9 +160,12 @@ func openHub(t testing.TB, changes ...func(*web.Options)) *hub {
 			MaxChannels: 10, KeepAlive: 20 * time.Second, DeviceKeepAlive: 30 * time.Second, RealtimeKeepAlive: 5 * time.Second,
 			Recheck: time.Minute,
 		},
-		PublishKeys: []string{"0123456789abcdef-another", publishKey},
-		Logger:      slog.New(slog.NewTextHandler(h.logged, nil)),
-		Now:         h.clock.Now,
+		PublishKeys: []web.PublishKey{
+			{Name: "another", Digest: sha256.Sum256([]byte("0123456789abcdef-another"))},
+			{Name: "standard", Digest: sha256.Sum256([]byte(publishKey))},
+		},
+		Logger: slog.New(slog.NewTextHandler(h.logged, nil)),
+		Now:    h.clock.Now,
 	}
 	for _, change := range changes {
 		change(&opts)

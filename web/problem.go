@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -22,6 +24,10 @@ type problem struct {
 	message string
 	// at is the place of the mistake in the request, such as "[3].data"; empty for none.
 	at string
+	// place is where in the body at is; zero for nowhere.
+	place Place
+	// retryAfter is when the same request may succeed; 0 for nobody knows.
+	retryAfter time.Duration
 }
 
 func (p *problem) Error() string { return p.message }
@@ -40,19 +46,25 @@ func (p *problem) body() []byte {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 		At      string `json:"at,omitempty"`
+		Line    int    `json:"line,omitempty"`
+		Column  int    `json:"column,omitempty"`
 	}
 	body, _ := json.Marshal(struct {
 		Title  string  `json:"title"`
 		Status int     `json:"status"`
 		Detail string  `json:"detail"`
 		Error  details `json:"error"`
-	}{http.StatusText(p.status), p.status, p.message, details{p.code, p.message, p.at}}) // always has a JSON form
+	}{http.StatusText(p.status), p.status, p.message, details{p.code, p.message, p.at, p.place.Line, p.place.Column}}) // always has a JSON form
 	return append(body, '\n')
 }
 
 // write answers with the problem, which no intermediary may keep.
 func (p *problem) write(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
+	if p.retryAfter > 0 {
+		// In whole seconds (RFC 9110, section 10.2.3), so that who waits that long does not come too early.
+		c.Header("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+	}
 	c.Data(p.status, problemType, p.body())
 	c.Abort()
 }

@@ -1,13 +1,13 @@
 package web
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
-	"net/url"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -22,17 +22,34 @@ const (
 // publish answers POST /api/publish: it stores all events of the body in one transaction, or none.
 func (s *Server) publish(c *gin.Context) error {
 	by, err := s.publisher(c.Request)
-	if err != nil {
+	if err == nil {
+		err = s.publishAs(c, &by)
+	}
+	if err != nil && c.Request.Context().Err() == nil {
+		problem := s.problemOf(c, err)
+		s.publishers.refusals.WithLabelValues(by.name, problem.code).Inc()
+		s.log.Debug("publishing was refused", "publisher", by.name, "code", problem.code)
+		return problem
+	}
+	return err
+}
+
+func (s *Server) publishAs(c *gin.Context, by *publisher) error {
+	if err := by.ready(s.now()); err != nil {
 		return err
 	}
-	drafts, err := s.readDrafts(c, by)
+	drafts, places, err := s.readDrafts(c, by)
 	if err != nil {
-		return publishProblem(err)
+		return publishProblem(err, places)
+	}
+	if err := by.charge(len(drafts), s.now()); err != nil {
+		return err
 	}
 	events, err := s.opts.Publisher.Publish(c.Request.Context(), channels.Batch{Drafts: drafts})
 	if err != nil {
-		return publishProblem(err)
+		return publishProblem(err, places)
 	}
+	s.publishers.events.WithLabelValues(by.name).Add(float64(len(events)))
 	type published struct {
 		ID     string          `json:"id"`
 		Cursor channels.Cursor `json:"cursor"`
@@ -43,72 +60,90 @@ func (s *Server) publish(c *gin.Context) error {
 	for i := range events {
 		answer.Events[i] = published{events[i].PublicID(), events[i].Cursor()}
 	}
+	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, answer)
 	return nil
 }
 
-// publisher tells who publishes. An API key may do what an administrator may.
-func (s *Server) publisher(r *http.Request) (channels.Principal, error) {
-	if key, ok := bearer(r); ok && s.isPublishKey(key) {
-		return channels.Principal{Admin: true}, nil
+// publisher tells who publishes.
+func (s *Server) publisher(r *http.Request) (publisher, error) {
+	if key, ok := bearer(r); ok {
+		if by, ok := s.publishers.byKey(key); ok {
+			return by, nil
+		}
 	}
 	principal, err := s.authenticate(r)
 	if err != nil {
-		return principal, err
+		return publisher{name: nobody}, err
 	}
 	if !principal.Admin && len(principal.Publish) == 0 || principal.Expired(s.now()) {
-		return principal, &problem{status: http.StatusUnauthorized, code: "unauthorized",
+		return publisher{name: nobody}, &problem{status: http.StatusUnauthorized, code: "unauthorized",
 			message: "Publishing needs an API key, or a token with publish patterns."}
 	}
-	return principal, nil
+	return s.publishers.byIdentity(principal, s.now()), nil
 }
 
-// isPublishKey compares with every key, and digests instead of keys, so that the time taken tells nothing.
-func (s *Server) isPublishKey(key string) bool {
-	given := sha256.Sum256([]byte(key))
-	found := 0
-	for _, known := range s.opts.PublishKeys {
-		digest := sha256.Sum256([]byte(known))
-		found |= subtle.ConstantTimeCompare(given[:], digest[:])
+// readDrafts reads the events of the body, and where in it each of them begins.
+func (s *Server) readDrafts(c *gin.Context, by *publisher) (drafts []channels.Draft, places []Place, err error) {
+	if err := checkPublishType(c.Request); err != nil {
+		return nil, nil, err
 	}
-	return found == 1
-}
-
-func (s *Server) readDrafts(c *gin.Context, by channels.Principal) ([]channels.Draft, error) {
 	reader := NewDraftReader(http.MaxBytesReader(c.Writer, c.Request.Body, maxPublishBody), s.now)
-	var drafts []channels.Draft
 	for {
 		d, err := reader.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		places = append(places, reader.Place())
 		for _, channel := range d.Channels {
 			if !by.MayPublish(channel) {
-				return nil, &problem{status: http.StatusForbidden, code: "forbidden", at: fmt.Sprintf("[%d].channel", len(drafts)),
+				return nil, nil, &problem{status: http.StatusForbidden, code: "forbidden", at: fmt.Sprintf("[%d].channel", len(drafts)), place: reader.Place(),
 					message: fmt.Sprintf("Publishing to %q is not permitted.", channel)}
 			}
 		}
 		if len(drafts) == maxPublishEvents {
-			return nil, &problem{status: http.StatusRequestEntityTooLarge, code: "too-large",
+			return nil, nil, &problem{status: http.StatusRequestEntityTooLarge, code: "too-large",
 				message: fmt.Sprintf("More than %d events in one request.", maxPublishEvents)}
 		}
-		if d.Key != "" && !by.Admin {
-			// Nobody can take the keys of another beforehand.
-			d.Key = publishKey("user/"+url.PathEscape(by.User), d.Key)
+		if d.Key != "" && by.ids != "" {
+			// Nobody can take the ids of another beforehand.
+			d.Key = publishKey(by.ids, d.Key)
 		}
 		drafts = append(drafts, d)
 	}
 	if len(drafts) == 0 {
-		return nil, badRequest("The body holds no event.")
+		return nil, nil, badRequest("The body holds no event.")
 	}
-	return drafts, nil
+	return drafts, places, nil
 }
 
-// publishProblem points at the event and the field that are wrong.
-func publishProblem(err error) error {
+// checkPublishType refuses bodies that say they are something else than JSON. What curl says of every body (a form) is
+// taken with an Authorization header, which no form of another site's page can send.
+func checkPublishType(r *http.Request) error {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported-media-type",
+			message: "Compressed bodies are not read; send the events without Content-Encoding."}
+	}
+	given := r.Header.Get("Content-Type")
+	kind, parameters, err := mime.ParseMediaType(given)
+	switch {
+	case given == "":
+		return nil
+	case err != nil, !strings.EqualFold(cmp.Or(parameters["charset"], "utf-8"), "utf-8"):
+	case kind == "application/json", kind == "application/x-ndjson", kind == "application/ndjson", kind == "application/jsonl":
+		return nil
+	case kind == "application/x-www-form-urlencoded" && r.Header.Get("Authorization") != "":
+		return nil
+	}
+	return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported-media-type",
+		message: "Want application/json, or application/x-ndjson, in UTF-8; with curl add --json, or -H 'Content-Type: application/json'."}
+}
+
+// publishProblem points at the event and the field that are wrong; places are where the events begin.
+func publishProblem(err error, places []Place) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return &problem{status: http.StatusRequestEntityTooLarge, code: "too-large",
@@ -116,12 +151,19 @@ func publishProblem(err error) error {
 	}
 	var draft *channels.DraftError
 	var invalid *channels.InvalidError
-	if errors.As(err, &draft) && errors.As(err, &invalid) {
-		status, code := http.StatusUnprocessableEntity, "invalid"
-		if invalid.Field == "body" {
-			status, code = http.StatusBadRequest, "bad-request"
-		}
-		return &problem{status: status, code: code, message: invalid.Error(), at: fmt.Sprintf("[%d].%s", draft.Index, invalid.Field)}
+	if !errors.As(err, &draft) || !errors.As(err, &invalid) {
+		return err
 	}
-	return err
+	p := &problem{status: http.StatusUnprocessableEntity, code: "invalid", message: invalid.Error(), at: fmt.Sprintf("[%d].%s", draft.Index, invalid.Field)}
+	if invalid.Field == "body" {
+		p.status, p.code = http.StatusBadRequest, "bad-request"
+	}
+	var placed *PlaceError
+	switch {
+	case errors.As(err, &placed):
+		p.place = placed.Place
+	case draft.Index < len(places):
+		p.place = places[draft.Index]
+	}
+	return p
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
@@ -52,10 +53,14 @@ type Options struct {
 	Routes []StreamRoute
 	CORS   CORS
 	// PublishKeys are the bearer keys of POST /api/publish; none by default.
-	PublishKeys []string
+	PublishKeys []PublishKey
+	// UserPublishRate bounds the events of each user who publishes with a token; no bound by default.
+	UserPublishRate PublishRate
 	// AssetsDir holds third-party browser code, as {package}@{version}/{file}; empty for the public CDN.
 	AssetsDir string
 	Logger    *slog.Logger
+	// Registerer gets the server's metrics; nil for none.
+	Registerer prometheus.Registerer
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -79,12 +84,15 @@ type Server struct {
 	sealer   *Sealer
 	families families
 	guard    *http.CrossOriginProtection
-	handler  http.Handler
+	// publishers are who publishes over HTTP.
+	publishers *publishers
+	handler    http.Handler
 }
 
 // NewServer returns a Server with all routes.
 func NewServer(opts Options) (*Server, error) {
 	s := &Server{opts: opts, log: opts.Logger, now: opts.Now, sealer: opts.Sealer}
+	s.publishers = newPublishers(opts.PublishKeys, opts.UserPublishRate, opts.Registerer)
 	s.families.events = eventsFamily(opts.Stream.KeepAlive)
 	s.families.device = deviceFamily(opts.Stream.DeviceKeepAlive)
 	s.families.realtime = realtimeFamily(opts.Stream.RealtimeKeepAlive)

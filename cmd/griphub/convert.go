@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/griphub/griphub/channels"
@@ -87,10 +88,22 @@ func sealer(cfg config.Config) (*web.Sealer, error) {
 	return web.NewSealer(secrets...)
 }
 
-func publishKeys(cfg config.Config) []string {
-	keys := make([]string, len(cfg.Publish.Keys))
+func publishKeys(cfg config.Config) ([]web.PublishKey, error) {
+	keys := make([]web.PublishKey, len(cfg.Publish.Keys))
 	for i, k := range cfg.Publish.Keys {
-		keys[i] = string(k)
+		digest, err := k.Key.SHA256()
+		if err != nil {
+			return nil, fmt.Errorf("publish.keys[%d].key: %w", i, err)
+		}
+		patterns, err := web.ParsePatterns(k.Channels)
+		if err != nil {
+			return nil, fmt.Errorf("publish.keys[%d].channels: %w", i, err)
+		}
+		keys[i] = web.PublishKey{
+			// A part of the digest tells keys apart and opens nothing.
+			Name:   cmp.Or(k.Name, fmt.Sprintf("key-%x", digest[:4])),
+			Digest: digest, Channels: patterns, Rate: web.PublishRate{Events: k.Rate, Burst: k.Burst},
+		}
 	}
-	return keys
+	return keys, nil
 }

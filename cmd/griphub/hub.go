@@ -74,28 +74,34 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	if err != nil {
 		return err
 	}
+	keys, err := publishKeys(h.cfg)
+	if err != nil {
+		return err
+	}
 	if h.audience, err = newAudience(h.cfg, h.registry, h.log); err != nil {
 		return err
 	}
 	options := web.Options{
-		Log:           h.db,
-		Records:       h.db,
-		Reader:        channels.NewReader(h.db, h.rules),
-		Publisher:     h.publisher,
-		Registry:      h.db,
-		Authenticator: visitors.authenticator,
-		Authorizer:    visitors.authorizer,
-		Sealer:        sealer,
-		Verifier:      grip.NewVerifier(h.proxies),
-		RequireProxy:  h.cfg.Grip.RequireProxy,
-		Prefix:        h.cfg.Grip.Prefix,
-		Stream:        streamOptions(h.cfg),
-		Routes:        streamRoutes(h.cfg),
-		CORS:          web.CORS{Origins: h.cfg.CORS.Origins, Credentials: h.cfg.CORS.Credentials, Headers: h.cfg.CORS.Headers},
-		PublishKeys:   publishKeys(h.cfg),
-		AssetsDir:     h.cfg.Assets.Dir,
-		Logger:        h.log,
-		Now:           now,
+		Log:             h.db,
+		Records:         h.db,
+		Reader:          channels.NewReader(h.db, h.rules),
+		Publisher:       h.publisher,
+		Registry:        h.db,
+		Authenticator:   visitors.authenticator,
+		Authorizer:      visitors.authorizer,
+		Sealer:          sealer,
+		Verifier:        grip.NewVerifier(h.proxies),
+		RequireProxy:    h.cfg.Grip.RequireProxy,
+		Prefix:          h.cfg.Grip.Prefix,
+		Stream:          streamOptions(h.cfg),
+		Routes:          streamRoutes(h.cfg),
+		CORS:            web.CORS{Origins: h.cfg.CORS.Origins, Credentials: h.cfg.CORS.Credentials, Headers: h.cfg.CORS.Headers},
+		PublishKeys:     keys,
+		UserPublishRate: web.PublishRate{Events: h.cfg.Publish.UserRate, Burst: h.cfg.Publish.UserBurst},
+		Registerer:      h.registry,
+		AssetsDir:       h.cfg.Assets.Dir,
+		Logger:          h.log,
+		Now:             now,
 	}
 	if h.audience != nil {
 		options.Audience = h.audience

@@ -92,6 +92,10 @@ func checkOrigin(origin string) error {
 	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || origin != parsed.Scheme+"://"+parsed.Host || parsed.Host == "" {
 		return fmt.Errorf("%s is not an origin; write scheme://host[:port] without a path, or \"*\"", quoted(origin))
 	}
+	standard := map[string]string{"http": "80", "https": "443"}[parsed.Scheme]
+	if origin != strings.ToLower(origin) || parsed.Port() == standard || strings.HasSuffix(origin, ":") {
+		return fmt.Errorf("%s is not how browsers write it: in lower case, and without the scheme's own port", quoted(origin))
+	}
 	return nil
 }
 

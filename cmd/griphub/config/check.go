@@ -1,11 +1,13 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Check tells what `griphub serve` would refuse: everything that Load finds with Options.Serve, except what no longer shows
@@ -30,6 +32,7 @@ func (c Config) problems(serve bool, wrong map[string]bool) Problems {
 	k := &checker{Config: c, serve: serve, wrong: wrong}
 	k.addresses()
 	k.secrets()
+	k.publishers()
 	k.proxies()
 	k.broker()
 	k.topics()
@@ -95,10 +98,35 @@ func (k *checker) secrets() {
 	if k.SecretPrevious != "" && k.Secret == k.SecretPrevious {
 		k.fail("secret_previous", "is the same as secret")
 	}
-	for i, key := range k.Publish.Keys {
-		if key == "" || strings.ContainsAny(string(key), " \t\r\n") {
-			k.fail(fmt.Sprintf("publish.keys[%d]", i), "is empty or has blanks; %s", makeSecret)
+}
+
+// makeKey is how an API key is made.
+const makeKey = "make one with: griphub token --key"
+
+func (k *checker) publishers() {
+	seen := make(map[[sha256.Size]byte]bool)
+	for i, entry := range k.Publish.Keys {
+		path := fmt.Sprintf("publish.keys[%d]", i)
+		for j, pattern := range entry.Channels {
+			k.test(fmt.Sprintf("%s.channels[%d]", path, j), checkChannelPattern(pattern))
 		}
+		if len(entry.Name) > 64 || strings.ContainsFunc(entry.Name, unicode.IsControl) {
+			k.fail(path+".name", "is longer than 64 bytes or has a control character")
+		}
+		path += ".key"
+		if entry.Key == "" || strings.ContainsAny(string(entry.Key), " \t\r\n") {
+			k.fail(path, "is empty or has blanks; %s", makeKey)
+			continue
+		}
+		digest, err := entry.Key.SHA256()
+		if err != nil {
+			k.fail(path, "%s", err)
+			continue
+		}
+		if seen[digest] {
+			k.fail(path, "is in the list already")
+		}
+		seen[digest] = true
 	}
 }
 

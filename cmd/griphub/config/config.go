@@ -9,6 +9,7 @@
 //	oneof     the words that are allowed, separated by spaces
 //	min, max  bounds, inclusive, in the field's own notation
 //	path      "true" where the value is a file name: relative names in a file are relative to that file
+//	entry     "true" on the one key of a list's entries that an entry without keys, a single value, stands for
 //
 // The package knows no other package of griphub: values are plain strings, numbers and durations, and the wiring turns
 // them into what each package asks for.
@@ -132,9 +133,20 @@ type CORS struct {
 	Headers     []string `yaml:"headers" doc:"Request headers that are allowed beside Last-Event-ID and htmx's HX-*."`
 }
 
-// Publish says who may publish over HTTP.
+// Publish says who may publish over HTTP, and how much. Rates are counted by each instance for itself.
 type Publish struct {
-	Keys []Secret `yaml:"keys" doc:"API keys for POST /api/publish (Authorization: Bearer), beside tokens with publish."`
+	Keys      []PublishKey `yaml:"keys" doc:"API keys for POST /api/publish (Authorization: Bearer), beside tokens with publish. An entry is a key, or what griphub token --key prints of one; or it has the keys that follow."`
+	UserRate  float64      `yaml:"user_rate" default:"100" min:"0" max:"1000000" doc:"Events a second that a user may publish with a token; 0 for no bound. Administrators have none."`
+	UserBurst int          `yaml:"user_burst" default:"1000" min:"1" max:"10000" doc:"Events that a user may publish at once, after a pause."`
+}
+
+// PublishKey lets an application publish.
+type PublishKey struct {
+	Name     string   `yaml:"name" doc:"What logs and metrics call the application. Keys of the same name, such as an old and a new one, share their idempotency ids. Without it a part of the key's SHA-256."`
+	Key      Secret   `yaml:"key" entry:"true" doc:"The key, or its SHA-256 as sha256:HEX, which opens nothing for who reads the file."`
+	Channels []string `yaml:"channels" doc:"Patterns of the channels that it may publish to, as in channels[].match; @public, @user/** and @system are those of events for everybody, for users and for the backend. Empty for all."`
+	Rate     float64  `yaml:"rate" default:"0" min:"0" max:"1000000" doc:"Events a second; 0 for no bound."`
+	Burst    int      `yaml:"burst" default:"1000" min:"1" max:"10000" doc:"Events that it may publish at once, after a pause, where rate is set."`
 }
 
 // Hooks are the webhooks, in the order in which an event meets them.

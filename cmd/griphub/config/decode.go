@@ -191,6 +191,10 @@ func (d *decoder) value(dst reflect.Value, f field, path string, node *yaml.Node
 	}
 	switch dst.Kind() {
 	case reflect.Struct:
+		if short, ok := entryField(dst.Type(), path); ok && node.Kind == yaml.ScalarNode {
+			d.value(dst.Field(short.index), short, short.path, node)
+			return
+		}
 		d.section(dst, path, node)
 	case reflect.Slice:
 		d.list(dst, f, path, node)
@@ -227,6 +231,10 @@ func (d *decoder) list(dst reflect.Value, f field, path string, node *yaml.Node)
 		d.forget(path)
 	}
 	d.given(path, node)
+	if len(node.Content) == 0 {
+		dst.SetZero()
+		return
+	}
 	items := reflect.MakeSlice(dst.Type(), len(node.Content), len(node.Content))
 	dst.Set(items)
 	for i, item := range node.Content {

@@ -99,10 +99,26 @@ func join(path, name string) string {
 // fileSuffix on the name of a secret's key says that the value is the name of a file that holds the secret.
 const fileSuffix = "_file"
 
+// entryField is the key that a single value in the place of a list's entry stands for.
+func entryField(entry reflect.Type, path string) (f field, ok bool) {
+	if entry.Kind() != reflect.Struct {
+		return field{}, false
+	}
+	for _, f := range fieldsOf(entry, path) {
+		if f.tag.Get("entry") == "true" {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
 // holdsSecret tells whether values of the type are masked and may come from a file of their own.
 func holdsSecret(typ reflect.Type) bool {
 	if typ.Kind() == reflect.Slice {
 		typ = typ.Elem()
+		if f, ok := entryField(typ, ""); ok {
+			typ = f.typ
+		}
 	}
 	return typ == reflect.TypeFor[Secret]() || typ == reflect.TypeFor[SecretURL]()
 }
@@ -122,6 +138,9 @@ func typeName(typ reflect.Type, isPath bool) string {
 	case reflect.Struct:
 		return "section"
 	case reflect.Slice:
+		if f, ok := entryField(typ.Elem(), ""); ok {
+			return "list of " + typeName(f.typ, false) + "s or sections"
+		}
 		return "list of " + typeName(typ.Elem(), false) + "s"
 	case reflect.Bool:
 		return "true or false"

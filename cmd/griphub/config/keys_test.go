@@ -55,7 +55,7 @@ func TestKeysDescribeTheirValues(t *testing.T) {
 		"mqtt.topics":         {"list of sections", "GRIPHUB_MQTT_TOPICS"},
 		"mqtt.topics[].kind":  {"text", ""},
 		"secret":              {"secret", "GRIPHUB_SECRET"},
-		"publish.keys":        {"list of secrets", "GRIPHUB_PUBLISH_KEYS"},
+		"publish.keys":        {"list of secrets or sections", "GRIPHUB_PUBLISH_KEYS"},
 		"stream.recheck":      {"duration", "GRIPHUB_STREAM_RECHECK"},
 		"stream.max_channels": {"whole number", "GRIPHUB_STREAM_MAX_CHANNELS"},
 		"devices.grace":       {"number", "GRIPHUB_DEVICES_GRACE"},

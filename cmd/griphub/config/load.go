@@ -125,7 +125,7 @@ func (d *decoder) readSecrets() {
 	for _, path := range slices.Sorted(maps.Keys(d.files)) {
 		promise := d.files[path]
 		d.source = promise.source
-		if err := promise.read(); err != nil {
+		if err := promise.read(d); err != nil {
 			d.fail(path+fileSuffix, promise.node, "%s %s", quoted(promise.name), reason(err))
 		}
 	}

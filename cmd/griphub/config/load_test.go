@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -82,7 +84,8 @@ func TestDefaultIsWhatTheInterfacePromises(t *testing.T) {
 			RealtimeKeepalive: 5 * time.Second,
 			Recheck:           60 * time.Second,
 		},
-		Hooks: Hooks{OnReceive: Webhook{Timeout: 5 * time.Second}, BeforeSend: Webhook{Timeout: 5 * time.Second}},
+		Publish: Publish{UserRate: 100, UserBurst: 1000},
+		Hooks:   Hooks{OnReceive: Webhook{Timeout: 5 * time.Second}, BeforeSend: Webhook{Timeout: 5 * time.Second}},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Default:\n got %#v\nwant %#v", c, want)
@@ -235,8 +238,38 @@ func TestEnvironmentNamesEveryKindOfValue(t *testing.T) {
 	if want := []string{"X-One", "X-Two"}; !reflect.DeepEqual(c.CORS.Headers, want) {
 		t.Errorf("headers: %q", c.CORS.Headers)
 	}
-	if want := []Secret{"k1", "k2"}; !reflect.DeepEqual(c.Publish.Keys, want) {
+	if want := []PublishKey{{Key: "k1", Burst: 1000}, {Key: "k2", Burst: 1000}}; !reflect.DeepEqual(c.Publish.Keys, want) {
 		t.Errorf("keys: %d of them", len(c.Publish.Keys))
+	}
+}
+
+func TestAnAPIKeyIsAWordOrASection(t *testing.T) {
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte("app-key")))
+	file := write(t, "app", "file-key\n")
+	c := mustLoad(t, Options{File: write(t, "griphub.yaml", `
+publish:
+  user_rate: 5
+  keys:
+    - plain-key
+    - `+digest+`
+    - {name: shop, key: shop-key, channels: [orders_*, "@public"], rate: 2.5, burst: 10}
+    - {name: shop, key_file: `+file+`}
+`)})
+	want := []PublishKey{
+		{Key: "plain-key", Burst: 1000}, {Key: Secret(digest), Burst: 1000},
+		{Name: "shop", Key: "shop-key", Channels: []string{"orders_*", "@public"}, Rate: 2.5, Burst: 10},
+		{Name: "shop", Key: "file-key", Burst: 1000},
+	}
+	if !reflect.DeepEqual(c.Publish.Keys, want) || c.Publish.UserRate != 5 || c.Publish.UserBurst != 1000 {
+		t.Errorf("got %+v", c.Publish)
+	}
+	plain, err := c.Publish.Keys[1].Key.SHA256()
+	if other, _ := Secret("app-key").SHA256(); err != nil || plain != other {
+		t.Errorf("the digest is read as %x, %v", plain, err)
+	}
+	c = mustLoad(t, Options{Environ: []string{`GRIPHUB_PUBLISH_KEYS=[{name: a, key: k1}, k2]`}})
+	if want := []PublishKey{{Name: "a", Key: "k1", Burst: 1000}, {Key: "k2", Burst: 1000}}; !reflect.DeepEqual(c.Publish.Keys, want) {
+		t.Errorf("from the environment: %+v", c.Publish)
 	}
 }
 
@@ -293,7 +326,7 @@ hooks:
 	if string(c.Secret) != goodSecret || string(c.MQTT.URL) != "mqtts://user:pass@broker:8883" {
 		t.Error("secret or url is not what its file holds")
 	}
-	if want := []Secret{"first-key", "second-key"}; !reflect.DeepEqual(c.Publish.Keys, want) {
+	if want := []PublishKey{{Key: "first-key", Burst: 1000}, {Key: "second-key", Burst: 1000}}; !reflect.DeepEqual(c.Publish.Keys, want) {
 		t.Errorf("got %d keys", len(c.Publish.Keys))
 	}
 	if string(c.Hooks.Subscribers[0].Secret) != "hook-secret" {

@@ -33,7 +33,7 @@ func TestPrintShowsNoSecret(t *testing.T) {
 	if err := Print(&out, c); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(&out, "%v %+v %#v %s %q", c, c, c, c.Publish.Keys, c.Secret)
+	fmt.Fprintf(&out, "%v %+v %#v %v %q", c, c, c, c.Publish.Keys, c.Secret)
 	if strings.Contains(out.String(), "LEAK") {
 		t.Errorf("a secret is shown:\n%s", out.String())
 	}

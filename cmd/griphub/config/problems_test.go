@@ -311,11 +311,30 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 				`griphub.yaml:1:88: cors.headers[0]: "X Y" cannot name a header`,
 			},
 		},
-		"publish keys": {
-			"publish: {keys: ['', 'a b']}\n",
+		"origins that no browser sends": {
+			"cors: {origins: ['https://A.example', 'https://a.example:443', 'http://a:80', 'http://a:', 'null']}\n",
 			[]string{
-				"griphub.yaml:1:18: publish.keys[0]: is empty or has blanks; make one with: openssl rand -hex 32",
-				"griphub.yaml:1:22: publish.keys[1]: is empty or has blanks; make one with: openssl rand -hex 32",
+				`griphub.yaml:1:18: cors.origins[0]: "https://A.example" is not how browsers write it: in lower case, and without the scheme's own port`,
+				`griphub.yaml:1:39: cors.origins[1]: "https://a.example:443" is not how browsers write it: in lower case, and without the scheme's own port`,
+				`griphub.yaml:1:64: cors.origins[2]: "http://a:80" is not how browsers write it: in lower case, and without the scheme's own port`,
+				`griphub.yaml:1:79: cors.origins[3]: "http://a:" is not how browsers write it: in lower case, and without the scheme's own port`,
+				`griphub.yaml:1:92: cors.origins[4]: "null" is not an origin; write scheme://host[:port] without a path, or "*"`,
+			},
+		},
+		"publish keys": {
+			"publish: {keys: ['', 'a b', {name: app}, 'sha256:12', {key: k, rate: -1}, {key: k, channels: ['a***']}, k2, {}, [k3], {kee: k4}]}\n",
+			[]string{
+				"griphub.yaml:1:18: publish.keys[0].key: is empty or has blanks; make one with: griphub token --key",
+				"griphub.yaml:1:22: publish.keys[1].key: is empty or has blanks; make one with: griphub token --key",
+				"griphub.yaml:1:29: publish.keys[2].key: is empty or has blanks; make one with: griphub token --key",
+				"griphub.yaml:1:42: publish.keys[3].key: what follows sha256: is not a SHA-256 in hexadecimal",
+				`griphub.yaml:1:70: publish.keys[4].rate: "-1" is too small; the least is 0`,
+				"griphub.yaml:1:81: publish.keys[5].key: is in the list already",
+				"griphub.yaml:1:95: publish.keys[5].channels[0]: has three stars in a row; * and ** are the wildcards",
+				"griphub.yaml:1:109: publish.keys[7].key: is empty or has blanks; make one with: griphub token --key",
+				"griphub.yaml:1:113: publish.keys[8]: want a section of keys, not a list",
+				"griphub.yaml:1:119: publish.keys[9].key: is empty or has blanks; make one with: griphub token --key",
+				"griphub.yaml:1:120: publish.keys[9].kee: unknown key (did you mean publish.keys[9].key?)",
 			},
 		},
 		"webhooks": {

@@ -102,7 +102,7 @@ type secretFile struct {
 }
 
 // read puts what the file holds into the key's value.
-func (s secretFile) read() error {
+func (s secretFile) read(d *decoder) error {
 	data, err := readLimited(s.name, maxSecretSize)
 	if err != nil {
 		return err
@@ -118,7 +118,12 @@ func (s secretFile) read() error {
 	entries := reflect.MakeSlice(s.dst.Type(), len(words), len(words))
 	s.dst.Set(entries)
 	for i, word := range words {
-		if err := set(entries.Index(i), s.field, s.source.dir, word); err != nil {
+		entry, f := entries.Index(i), s.field
+		if short, ok := entryField(entry.Type(), f.path); ok {
+			d.defaults(entry, fmt.Sprintf("%s[%d]", f.path, i))
+			entry, f = entry.Field(short.index), short
+		}
+		if err := set(entry, f, s.source.dir, word); err != nil {
 			return err
 		}
 	}

@@ -115,7 +115,7 @@ func parseList(text string, entry reflect.Type) (*yaml.Node, error) {
 		return list, nil
 	}
 	list := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
-	if entry.Kind() == reflect.Struct && strings.TrimSpace(text) != "" {
+	if _, short := entryField(entry, ""); entry.Kind() == reflect.Struct && !short && strings.TrimSpace(text) != "" {
 		return nil, errors.New("want a YAML list, such as [{…}, {…}]")
 	}
 	if entry == reflect.TypeFor[SecretURL]() {

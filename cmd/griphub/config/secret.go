@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +30,19 @@ func (s Secret) Bytes() ([]byte, error) {
 		return nil, errors.New("what follows base64: is not base64")
 	}
 	return key, nil
+}
+
+// SHA256 returns the digest that stands after "sha256:" in hexadecimal, otherwise the digest of the text itself: who has
+// only the first form of a secret can recognise it and not use it.
+func (s Secret) SHA256() (digest [sha256.Size]byte, err error) {
+	encoded, ok := strings.CutPrefix(string(s), "sha256:")
+	if !ok {
+		return sha256.Sum256([]byte(s)), nil
+	}
+	if n, err := hex.Decode(digest[:], []byte(encoded[:min(len(encoded), 2*sha256.Size+1)])); err != nil || n != sha256.Size {
+		return digest, errors.New("what follows sha256: is not a SHA-256 in hexadecimal")
+	}
+	return digest, nil
 }
 
 // String returns "***", or nothing if there is no secret.
