@@ -24,25 +24,34 @@ var streamHeaderNames = []string{
 	"HX-Request", "HX-Request-Type", "HX-Source", "HX-Target", "HX-Current-URL", "HX-Boosted", "HX-Trigger", "HX-Trigger-Name",
 }
 
-// cors adds the headers of the CORS protocol (Fetch Standard, section 3.2) and answers pre-flights.
+// cors adds the headers of the CORS protocol (Fetch Standard, section 3.3) and answers pre-flights.
 func (s *Server) cors(c *gin.Context) {
 	h := c.Writer.Header()
 	origin := c.GetHeader("Origin")
 	if len(s.opts.CORS.Origins) > 0 {
+		// Also for requests without an origin: a cache must not keep their answer for those with one.
 		h.Add("Vary", "Origin")
 	}
 	if origin != "" {
 		s.opts.CORS.allow(h, origin)
 	}
 	if c.Request.Method != http.MethodOptions {
+		if h.Get("Access-Control-Allow-Origin") != "" {
+			h.Set("Access-Control-Expose-Headers", "Retry-After")
+		}
 		return
 	}
+	// gin has put together what the path's other methods are; a path that is not there has none.
+	if methods := h.Get("Allow"); methods != "" {
+		h.Set("Allow", methods+", OPTIONS")
+	} else {
+		h.Set("Allow", "OPTIONS")
+	}
 	if c.GetHeader("Access-Control-Request-Method") != "" && h.Get("Access-Control-Allow-Origin") != "" {
-		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS")
+		h.Set("Access-Control-Allow-Methods", h.Get("Allow"))
 		h.Set("Access-Control-Allow-Headers", strings.Join(append(slices.Clone(streamHeaderNames), s.opts.CORS.Headers...), ", "))
 		h.Set("Access-Control-Max-Age", "600")
 	}
-	h.Set("Allow", "GET, HEAD, POST, OPTIONS")
 	c.AbortWithStatus(http.StatusNoContent)
 }
 

@@ -80,7 +80,10 @@ func preflight(h *hub, target, origin, headers string) *httptest.ResponseRecorde
 
 func TestPreflightsAllowWhatStreamClientsSend(t *testing.T) {
 	h := openCORS(t, web.CORS{Origins: []string{"https://a.example"}, Credentials: true, Headers: []string{"X-Tenant"}})
-	for _, target := range []string{"/events/foo/", "/events", "/iot/stream/pump/", "/realtime/sse/", "/api/publish", "/api/devices"} {
+	for target, methods := range map[string]string{
+		"/events/foo/": "GET, HEAD", "/events": "GET, HEAD", "/iot/stream/pump/": "GET, HEAD", "/realtime/sse/": "GET, HEAD",
+		"/iot/poll/pump/p1/": "GET, HEAD", "/ws/events/": "POST, GET", "/api/publish": "POST", "/api/channels/foo/events": "GET", "/": "GET, HEAD",
+	} {
 		w := preflight(h, target, "https://a.example", "hx-current-url,hx-request,last-event-id")
 		if w.Code != http.StatusNoContent || w.Body.Len() != 0 {
 			t.Errorf("%s: %d %q", target, w.Code, w.Body)
@@ -94,9 +97,12 @@ func TestPreflightsAllowWhatStreamClientsSend(t *testing.T) {
 				t.Errorf("%s: %s is not among %q", target, name, allowed)
 			}
 		}
-		methods := strings.Split(w.Header().Get("Access-Control-Allow-Methods"), ", ")
-		if !slices.Contains(methods, "GET") || !slices.Contains(methods, "POST") {
-			t.Errorf("%s: the methods are %q", target, methods)
+		got := strings.Split(w.Header().Get("Access-Control-Allow-Methods"), ", ")
+		want := append(strings.Split(methods, ", "), "OPTIONS")
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: the methods are %q, want %q", target, got, want)
 		}
 		if w.Header().Get("Access-Control-Max-Age") == "" {
 			t.Errorf("%s: browsers ask again each time", target)
@@ -112,6 +118,47 @@ func TestPreflightsOfStrangersAllowNothing(t *testing.T) {
 			t.Errorf("%s: %s", name, w.Header().Get(name))
 		}
 	}
+}
+
+// A sandboxed frame, a local file and a redirect across origins have the origin "null": anybody's page can.
+func TestTheOriginNullIsNobody(t *testing.T) {
+	h := openCORS(t, web.CORS{Origins: []string{"https://a.example"}, Credentials: true})
+	wantCORS(t, h.get("/events/foo/", "Origin", "null"), "", "")
+	any := openCORS(t, web.CORS{Origins: []string{"*"}, Credentials: true})
+	wantCORS(t, any.get("/events/foo/", "Origin", "null"), "*", "")
+	wantProblem(t, any.post("/api/publish", `{"channel":"foo"}`, "X-User", "dev admin", "Origin", "null", "Authorization", keyed), http.StatusForbidden)
+}
+
+func TestPreflightsOfPathsThatAreNotThereLetTheErrorBeRead(t *testing.T) {
+	h := openCORS(t, web.CORS{Origins: []string{"https://a.example"}})
+	if w := preflight(h, "/nothing", "https://a.example", "authorization"); w.Code != http.StatusNoContent {
+		t.Errorf("%d", w.Code)
+	} else {
+		wantCORS(t, w, "https://a.example", "")
+	}
+}
+
+func TestOptionsWithoutAPreflightTellsTheMethods(t *testing.T) {
+	h := openCORS(t, web.CORS{})
+	w := h.do(h.request(http.MethodOptions, "/api/publish", nil))
+	if w.Code != http.StatusNoContent || w.Header().Get("Allow") != "POST, OPTIONS" || w.Header().Get("Access-Control-Allow-Methods") != "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// An application's page of an origin that is named sends a token by itself: no cookie is at stake.
+func TestAPageOfANamedOriginPublishesWithItsOwnToken(t *testing.T) {
+	h := openCORS(t, web.CORS{Origins: []string{"https://a.example"}})
+	fields := []string{grip.HeaderSig, "", "Origin", "https://a.example", "Sec-Fetch-Site", "cross-site"}
+	w := h.post("/api/publish", `{"channel":"foo"}`, append(fields, "Authorization", keyed)...)
+	if w.Code != http.StatusOK {
+		t.Errorf("with a key: %d %s", w.Code, w.Body)
+	}
+	wantCORS(t, w, "https://a.example", "")
+	wantHeader(t, w, "Access-Control-Expose-Headers", "Retry-After")
+	wantProblem(t, h.post("/api/publish", `{"channel":"foo"}`, append(fields, "X-User", "7 admin")...), http.StatusForbidden)
+	fields[3] = "https://b.example"
+	wantProblem(t, h.post("/api/publish", `{"channel":"foo"}`, append(fields, "Authorization", keyed)...), http.StatusForbidden)
 }
 
 func TestAnOriginThatIsNoneIsAMistake(t *testing.T) {

@@ -129,7 +129,7 @@ func (r *DraftReader) malformed(err error) error {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		r.text.pass(r.offset() + r.wrongByte())
+		r.text.pass(r.offset() + r.wrongByte(syntax))
 		return &channels.InvalidError{Field: "body", Reason: "not JSON: " + syntax.Error()}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		r.text.passAll()
@@ -147,13 +147,14 @@ func (r *DraftReader) malformed(err error) error {
 }
 
 // wrongByte is how far behind what the decoder has taken the text stops being JSON. The decoder does not say it: the
-// offsets in its errors do not count what stands between an array's elements.
-func (r *DraftReader) wrongByte() int64 {
+// offsets in its errors do not count what stands between an array's elements. So the value is read once more by itself;
+// where that finds another mistake, the decoder's was the value's first byte.
+func (r *DraftReader) wrongByte(found *json.SyntaxError) int64 {
 	rest, err := io.ReadAll(r.decoder.Buffered())
 	var value any
-	var syntax *json.SyntaxError
-	if err == nil && errors.As(json.Unmarshal(rest, &value), &syntax) && syntax.Offset > 0 {
-		return syntax.Offset - 1
+	var again *json.SyntaxError
+	if err == nil && errors.As(json.Unmarshal(rest, &value), &again) && again.Error() == found.Error() {
+		return max(again.Offset-1, 0)
 	}
 	return 0
 }

@@ -284,6 +284,8 @@ type problem struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 		At      string `json:"at"`
+		Line    int    `json:"line"`
+		Column  int    `json:"column"`
 	} `json:"error"`
 }
 

@@ -120,8 +120,9 @@ func (s *Server) readDrafts(c *gin.Context, by *publisher) (drafts []channels.Dr
 	return drafts, places, nil
 }
 
-// checkPublishType refuses bodies that say they are something else than JSON. What curl says of every body (a form) is
-// taken with an Authorization header, which no form of another site's page can send.
+// checkPublishType refuses bodies that say they are something else than JSON. What curl and fetch say of a body whose
+// sender says nothing is no such word. A page of another site can send those types too, without a pre-flight, and
+// is recognised by its origin.
 func checkPublishType(r *http.Request) error {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported-media-type",
@@ -135,11 +136,11 @@ func checkPublishType(r *http.Request) error {
 	case err != nil, !strings.EqualFold(cmp.Or(parameters["charset"], "utf-8"), "utf-8"):
 	case kind == "application/json", kind == "application/x-ndjson", kind == "application/ndjson", kind == "application/jsonl":
 		return nil
-	case kind == "application/x-www-form-urlencoded" && r.Header.Get("Authorization") != "":
+	case kind == "application/x-www-form-urlencoded", kind == "text/plain":
 		return nil
 	}
 	return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported-media-type",
-		message: "Want application/json, or application/x-ndjson, in UTF-8; with curl add --json, or -H 'Content-Type: application/json'."}
+		message: "Want application/json, or application/x-ndjson, in UTF-8; no forms with files, and no other formats."}
 }
 
 // publishProblem points at the event and the field that are wrong; places are where the events begin.

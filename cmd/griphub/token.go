@@ -14,13 +14,21 @@ import (
 func (a *app) newToken() *cobra.Command {
 	var claims web.Claims
 	var ttl time.Duration
+	var key bool
 	cmd := &cobra.Command{
 		Use:   "token --user ID",
 		Short: "Make a client token",
 		Long: "Make a client token that griphub accepts (auth.mode jwt with HS256). With another algorithm the\n" +
-			"issuer makes the tokens: griphub has only the public key.",
+			"issuer makes the tokens: griphub has only the public key.\n\n" +
+			"With --key, make an API key for POST /api/publish instead. The first line is the key, for the application; the\n" +
+			"second one is its SHA-256, for publish.keys in the configuration.",
+		Example: `  griphub token --user 7 --channel 'room-*' --ttl 1h
+  griphub token --key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if key {
+				return printAPIKey(cmd)
+			}
 			cfg, err := a.load(false, nil)
 			if err != nil {
 				return err
@@ -63,5 +71,6 @@ func (a *app) newToken() *cobra.Command {
 	flags.StringArrayVar(&claims.Publish, "publish", nil, "`pattern` of channels that may be published to; may be repeated")
 	flags.BoolVar(&claims.Admin, "admin", false, "may do everything")
 	flags.DurationVar(&ttl, "ttl", time.Hour, "how long the token is good for")
+	flags.BoolVar(&key, "key", false, "make an API key instead")
 	return cmd
 }
