@@ -38,7 +38,7 @@ func (s *Server) replayEvent(c *gin.Context) error {
 	if err := by.charge(1, s.now()); err != nil {
 		return err
 	}
-	events, err := channels.SendAgain(c.Request.Context(), s.opts.Log, s.opts.Publisher, []channels.EventID{id}, cmp.Or(by.User, by.name))
+	events, err := channels.SendAgain(c.Request.Context(), s.opts.Log, s.opts.Publisher, []channels.EventID{id}, cmp.Or(by.User, "API key "+by.name))
 	if errors.Is(err, channels.ErrNotReplayable) {
 		return errNotReplayable
 	}

@@ -111,7 +111,7 @@ func TestAdministratorsSeeAnEventWithItsPrivateDataAndActivities(t *testing.T) {
 	if got.ID != id || got.Cursor.String() != "foo:1,bar:1" || got.Event != "note" || string(got.Data) != `{"n":1}` || string(got.Private) != `{"who":"me"}` || got.SkipUsers[0] != "7" {
 		t.Errorf("got %s", w.Body)
 	}
-	if len(got.Activities) != 2 || got.Activities[0].Who != "ops" || got.Activities[1].Who != "an API key" || got.Activities[1].Kind != channels.ActivityReplayed {
+	if len(got.Activities) != 2 || got.Activities[0].Who != "ops" || got.Activities[1].Who != "API key standard" || got.Activities[1].Kind != channels.ActivityReplayed {
 		t.Errorf("the activities are %+v", got.Activities)
 	}
 	wantProblem(t, h.get("/api/events/99", "X-User", "ops admin"), http.StatusNotFound)

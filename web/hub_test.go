@@ -24,12 +24,18 @@ import (
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/store"
+	"github.com/griphub/griphub/store/pgtest"
 	"github.com/griphub/griphub/web"
 )
 
+// postgres starts for the tests that need it.
+var postgres pgtest.Server
+
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.ReleaseMode)
-	os.Exit(m.Run())
+	code := m.Run()
+	postgres.Stop()
+	os.Exit(code)
 }
 
 const (
@@ -124,9 +130,15 @@ var standardRules = channels.Rules{
 // openHub starts a hub; change adjusts its options.
 func openHub(t testing.TB, changes ...func(*web.Options)) *hub {
 	t.Helper()
+	return openHubOn(t, "sqlite:"+filepath.Join(t.TempDir(), "hub.db"), changes...)
+}
+
+// openHubOn starts a hub on the database.
+func openHubOn(t testing.TB, database string, changes ...func(*web.Options)) *hub {
+	t.Helper()
 	h := &hub{TB: t, clock: &clock{now: time.Date(2025, 1, 15, 12, 0, 0, 0, time.UTC)}, logged: &bytes.Buffer{}, sent: &sentEvents{}}
 	var err error
-	if h.store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hub.db"), store.Options{Now: h.clock.Now}); err != nil {
+	if h.store, err = store.Open(t.Context(), database, store.Options{Now: h.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -47,6 +47,10 @@ func (downLog) Latest(context.Context, channels.Channel, int) (channels.Page, er
 	return channels.Page{}, errDown
 }
 
+func (downLog) Event(context.Context, channels.EventID) (channels.Event, error) {
+	return channels.Event{}, errDown
+}
+
 func (downLog) SeqAt(context.Context, channels.Channel, time.Time) (channels.Seq, error) {
 	return 0, errDown
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/griphub/griphub/channels"
@@ -296,6 +298,55 @@ func TestARepeatedIDStoresOnce(t *testing.T) {
 	if a, b := readPublished(t, h.postEvents(long)), readPublished(t, h.postEvents(long)); a.Events[0].ID != b.Events[0].ID {
 		t.Errorf("a long id is stored as %s and %s", a.Events[0].ID, b.Events[0].ID)
 	}
+}
+
+// eachDatabase runs the scene on a hub with each.
+func eachDatabase(t *testing.T, scene func(*testing.T, *hub)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) { scene(t, openHub(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { scene(t, openHubOn(t, postgres.Database(t))) })
+}
+
+func TestABatchIsStoredWhollyOrNotAtAll(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *hub) {
+		good := strings.Repeat("{\"channel\":\"foo\"}\n{\"channels\":[\"foo\",\"bar\"]}\n", 100)
+		for _, bad := range []string{`{"channel":"@system"}`, `{"channel":"foo","event":"keep-alive"}`, `{"channel":"foo"`, `5`, `{"channel":"foo","x":1}`} {
+			if w := h.postEvents(good + bad); w.Code < 400 || w.Code >= 500 {
+				t.Errorf("%s: %d", bad, w.Code)
+			}
+			wantProblem(t, h.post("/api/publish", good+`{"global":true}`, "X-User", "7 writes=**"), http.StatusForbidden)
+		}
+		heads, err := h.store.Heads(t.Context(), []channels.Channel{"foo", "bar"})
+		if err != nil || heads.String() != "foo:0,bar:0" || len(h.sent.events) > 0 {
+			t.Errorf("the log stands at %s, %v; %d events were sent", heads, err, len(h.sent.events))
+		}
+		readPublished(t, h.postEvents(good))
+		if heads, err := h.store.Heads(t.Context(), []channels.Channel{"foo", "bar"}); err != nil || heads.String() != "foo:200,bar:100" {
+			t.Errorf("the log stands at %s, %v", heads, err)
+		}
+	})
+}
+
+func TestTheSameBatchFromManyIsStoredOnce(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *hub) {
+		body := `[{"channel":"foo","data":1,"id":"a"},{"channel":"bar","data":2,"id":"b"},{"channel":"foo","data":3,"id":"c"}]`
+		answers := make([]*httptest.ResponseRecorder, 8)
+		var senders sync.WaitGroup
+		for i := range answers {
+			r := h.request(http.MethodPost, "/api/publish", strings.NewReader(body), "Authorization", keyed)
+			senders.Go(func() { answers[i] = h.do(r) })
+		}
+		senders.Wait()
+		first := readPublished(t, answers[0])
+		for _, w := range answers[1:] {
+			if p := readPublished(t, w); !slices.Equal(p.Events, first.Events) {
+				t.Errorf("one is told %+v, another %+v", first.Events, p.Events)
+			}
+		}
+		if h.stored("foo") != "message 1|message 3" || h.stored("bar") != "message 2" {
+			t.Errorf("stored is %s and %s", h.stored("foo"), h.stored("bar"))
+		}
+	})
 }
 
 // Whoever may publish to one channel must not be able to take ids beforehand, nor to ask for others' events by them.

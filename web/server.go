@@ -86,7 +86,7 @@ type Server struct {
 	guard    *http.CrossOriginProtection
 	// publishers are who publishes over HTTP.
 	publishers *publishers
-	handler    http.Handler
+	engine     *gin.Engine
 }
 
 // NewServer returns a Server with all routes.
@@ -120,33 +120,36 @@ func NewServer(opts Options) (*Server, error) {
 	s.registerSockets(engine)
 	s.registerPolling(engine)
 	s.registerAPI(engine)
+	if err := s.registerOpenAPI(engine); err != nil {
+		return nil, err
+	}
 	if err := s.registerPages(engine); err != nil {
 		return nil, err
 	}
 	if err := s.registerStreams(engine); err != nil {
 		return nil, err
 	}
-	s.handler = withoutTrailingSlash(engine)
+	s.engine = engine
 	return s, nil
 }
 
 // ServeHTTP answers a request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.engine.ServeHTTP(w, withoutTrailingSlash(r))
+}
 
 // withoutTrailingSlash makes trailing slashes optional everywhere, without a redirect, which would cost
 // streams a round trip and POSTs their body.
-func withoutTrailingSlash(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.URL.Path) > 1 && strings.HasSuffix(r.URL.Path, "/") {
-			trimmed := *r.URL
-			trimmed.Path = strings.TrimSuffix(trimmed.Path, "/")
-			trimmed.RawPath = strings.TrimSuffix(trimmed.RawPath, "/")
-			shallow := *r
-			shallow.URL = &trimmed
-			r = &shallow
-		}
-		next.ServeHTTP(w, r)
-	})
+func withoutTrailingSlash(r *http.Request) *http.Request {
+	if len(r.URL.Path) <= 1 || !strings.HasSuffix(r.URL.Path, "/") {
+		return r
+	}
+	trimmed := *r.URL
+	trimmed.Path = strings.TrimSuffix(trimmed.Path, "/")
+	trimmed.RawPath = strings.TrimSuffix(trimmed.RawPath, "/")
+	shallow := *r
+	shallow.URL = &trimmed
+	return &shallow
 }
 
 // recovered turns a panic into a logged 500: one request's bug is not every stream's.
