@@ -36,6 +36,7 @@ const (
 	undecided condition = "a hub that cannot tell who asks"
 	turning   condition = "a hub whose application turns everybody away"
 	forgetful condition = "a hub that keeps no event"
+	unsure    condition = "a hub that cannot tell who may read"
 	stopping  condition = "a hub that is stopping"
 	throttled condition = "a hub that lets publishers send one event an hour"
 )
@@ -146,6 +147,22 @@ func exchanges() []exchange {
 		add("/1", undecided, 503, nil)
 	}
 	post("/api/events/2/replay", "", throttled, 429, withKey)
+
+	const kick = `{"user":7,"channel":"foo"}`
+	post("/api/kick", kick, healthy, 200, withKey, []string{"Content-Type", "application/json"})
+	post("/api/kick", `{"user":7}x`, healthy, 400, withKey)
+	post("/api/kick", kick, healthy, 401)
+	post("/api/kick", kick, healthy, 403, []string{"X-User", "7 writes=foo"})
+	post("/api/kick", `{"user":7,"channel":"@system"}`, healthy, 422, withKey)
+	post("/api/kick", kick, down, 500, withKey)
+	post("/api/kick", kick, stopping, 503, withKey)
+	get("/api/presence/foo", healthy, 200)
+	get("/api/presence/%40system", healthy, 400)
+	get("/api/presence/members_x", healthy, 401)
+	get("/api/presence/members_x", turning, 403)
+	get("/api/presence/foo", unsure, 500)
+	get("/api/presence/foo", forgetful, 501)
+	get("/api/presence/foo", undecided, 503)
 
 	get("/api/devices?limit=1", healthy, 200, byAdmin)
 	get("/api/devices/pump/p1", healthy, 200, byAdmin)
@@ -302,7 +319,7 @@ func TestTheDescriptionIsServedAsYAMLToo(t *testing.T) {
 func openConditions(t *testing.T) map[condition]*hub {
 	t.Helper()
 	hubs := map[condition]*hub{
-		healthy: openHub(t),
+		healthy: openHub(t, func(o *web.Options) { o.Audience = audience{{Viewers: 2, State: channels.PresenceKnown}} }),
 		down: openHub(t, func(o *web.Options) {
 			log := downLog{o.Log}
 			o.Log, o.Reader, o.Publisher, o.Registry = log, channels.NewReader(log, standardRules), brokenPublisher{errDown}, log
@@ -312,6 +329,7 @@ func openConditions(t *testing.T) map[condition]*hub {
 		forgetful: openHub(t, func(o *web.Options) {
 			o.Reader = channels.NewReader(o.Log, channels.Rules{{Match: "**", Read: channels.AccessPublic, Unstored: true}})
 		}),
+		unsure:   openHub(t, func(o *web.Options) { o.Authorizer = brokenAuthorizer{errDown} }),
 		stopping: openHub(t, func(o *web.Options) { o.Publisher = brokenPublisher{channels.ErrStopped} }),
 		throttled: openHub(t, func(o *web.Options) {
 			o.PublishKeys = []web.PublishKey{{Name: "slow", Digest: sha256.Sum256([]byte(publishKey)), Rate: web.PublishRate{Events: 1.0 / 3600, Burst: 1}}}
