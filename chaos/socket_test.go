@@ -20,7 +20,8 @@ const (
 )
 
 // A socket is a WebSocket viewer that does what docs/streams.md tells it to: it shows a message whose prev is where it stands,
-// drops those it has had, and pings with its cursor where it finds a gap, and every now and then.
+// drops those it has had, and pings with its cursor where it finds a gap, and every now and then. Where a message cannot be
+// read it connects anew at its place.
 type socket struct {
 	*watcher
 	url func(string) string
@@ -115,7 +116,12 @@ func (s *socket) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 			if !ok {
 				return
 			}
-			gap, pong, more := s.take(text)
+			if !json.Valid([]byte(text)) {
+				return
+			}
+			var f frame
+			_ = json.Unmarshal([]byte(text), &f) // data of another shape is not looked at
+			gap, pong, more := s.take(&f, text)
 			if pong {
 				asked = time.Time{}
 			}
@@ -128,13 +134,7 @@ func (s *socket) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 
 // take shows the message, if it is the next one. gap tells that messages before it are missing, and more that the
 // server has further ones.
-func (s *socket) take(text string) (gap, pong, more bool) {
-	var f frame
-	if err := json.Unmarshal([]byte(text), &f); err != nil && f.Event == "" {
-		// Pushpin cuts a message of several frames when one of its parts is killed meanwhile. For the viewer it is
-		// a message that did not come: the next one tells of the gap.
-		return false, false, false
-	}
+func (s *socket) take(f *frame, text string) (gap, pong, more bool) {
 	switch f.Event {
 	case "pong", "stream-reset":
 		cursor, err := e2e.ParseCursor(f.Cursor)
@@ -152,7 +152,7 @@ func (s *socket) take(text string) (gap, pong, more bool) {
 		s.seen.problem("message %.300q", text)
 		return false, true, false
 	}
-	return s.message(&f, text), false, false
+	return s.message(f, text), false, false
 }
 
 func (s *socket) message(f *frame, text string) (gap bool) {

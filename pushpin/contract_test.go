@@ -100,6 +100,42 @@ func TestAnEventBetweenReadAndHoldIsNoticed(t *testing.T) {
 	}
 }
 
+// A conflict makes Pushpin 1.36 forget the channel's last id, so that it does not notice a second viewer who stands before the
+// same event. The link's timeout bounds how long that viewer goes without.
+func TestASecondViewerInTheSameGapIsRepairedByTheRecheck(t *testing.T) {
+	t.Parallel()
+	const recheck = 5 * time.Second // the shortest that there is
+	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+		switch {
+		case strings.Contains(a.path, "current"):
+			set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5", "Grip-Link", "</next-current>; rel=next; timeout=600")
+			fmt.Fprintln(w, "open")
+		case strings.HasPrefix(a.path, "/stale"):
+			set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=5", "Grip-Link", fmt.Sprintf("</next%s>; rel=next; timeout=%.0f", a.path, recheck.Seconds()))
+			fmt.Fprintln(w, "open")
+		default:
+			set(w, "Grip-Hold", "stream", "Grip-Channel", "c; prev-id=6", "Grip-Link", "<"+a.path+">; rel=next; timeout=600")
+			fmt.Fprintln(w, "six, from the log")
+		}
+	})
+	current := view(t, o.URL()+"/current")
+	o.settle("/current")
+	current.want("open")
+	o.post(line("6", "5", "six"))
+	current.want("six")
+	// Both have read the log before it had six.
+	first := view(t, o.URL()+"/stale/1")
+	first.want("six, from the log")
+	begin := time.Now()
+	second := view(t, o.URL()+"/stale/2")
+	second.want("six, from the log")
+	t.Logf("the second one went without for %v", time.Since(begin))
+	o.post(line("7", "6", "seven"))
+	for _, v := range []*viewer{current, first, second} {
+		v.want("seven")
+	}
+}
+
 func TestBodiesOfHoldsWithBuildIDAreTemplates(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, body, want string }{
