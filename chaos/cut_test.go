@@ -123,7 +123,7 @@ func publishLines(t *testing.T, backend, lines string) {
 	}
 	req.Header.Set("Content-Type", "application/jsonl")
 	req.Header.Set("Authorization", "Bearer "+publishKey)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
