@@ -34,7 +34,7 @@ func (p *Processor) fold(reports []report, before map[channels.DeviceRef]*known)
 			f.batch.Refused = append(f.batch.Refused, refusal(r))
 		}
 	}
-	if changes := f.changes(); len(changes) > 0 {
+	if changes := f.changes(before); len(changes) > 0 {
 		f.batch.State = append(f.batch.State, changes)
 	}
 	return f
@@ -125,10 +125,10 @@ func (f *folding) draft(i int, draft channels.Draft) {
 	f.drafted = append(f.drafted, i)
 }
 
-func (f *folding) changes() Changes {
+func (f *folding) changes(before map[channels.DeviceRef]*known) Changes {
 	changes := make(Changes, 0, len(f.order))
 	for _, ref := range f.order {
-		changes = append(changes, f.after[ref].device(ref))
+		changes = append(changes, f.after[ref].change(ref, !before[ref].registered))
 	}
 	return changes
 }

@@ -76,8 +76,13 @@ func (h *hub) Publish(ctx context.Context, batch channels.Batch) ([]channels.Eve
 	for _, state := range batch.State {
 		switch state := state.(type) {
 		case devices.Changes:
-			for _, device := range state {
-				h.devices[device.DeviceRef] = device
+			for _, change := range state {
+				device, known := h.devices[change.DeviceRef]
+				if !known && !change.Register {
+					continue
+				}
+				device.DeviceRef, device.State = change.DeviceRef, change.State
+				h.devices[change.DeviceRef] = device
 			}
 		case devices.Mark:
 			h.mark = state.Value
@@ -106,7 +111,11 @@ func (h *hub) Devices(_ context.Context, refs []channels.DeviceRef) ([]devices.D
 	return found, nil
 }
 
-func (h *hub) List(context.Context, string, channels.DeviceRef, int) ([]devices.Device, error) {
+func (h *hub) WithCodes(context.Context, []string) ([]devices.Device, error) {
+	return nil, errors.New("not asked for in these scenes")
+}
+
+func (h *hub) List(context.Context, devices.Filter, channels.DeviceRef, int) ([]devices.Device, error) {
 	return nil, errors.New("not asked for in these scenes")
 }
 

@@ -20,10 +20,13 @@ type known struct {
 	// registered tells that the registry has the device.
 	registered bool
 	status     Status
+	overdue    bool
 	lastSeen   time.Time
 	firmware   string
 	battery    *float64
 	values     []value
+	dataTime   time.Time
+	statusTime time.Time
 	// loaded is when the registry was asked.
 	loaded time.Time
 }
@@ -40,10 +43,13 @@ func newKnown(d *Device, names names) *known {
 	k := &known{
 		registered: true,
 		status:     d.Status,
+		overdue:    d.Overdue,
 		lastSeen:   d.LastSeen,
 		firmware:   d.Firmware,
 		battery:    d.Battery,
 		values:     make([]value, 0, len(d.Values)),
+		dataTime:   d.DataTime,
+		statusTime: d.StatusTime,
 	}
 	for name, literal := range d.Values {
 		k.values = append(k.values, value{names.intern(name), string(literal)})
@@ -76,25 +82,31 @@ next:
 	}
 }
 
-// device returns what is known as the registry takes it.
-func (k *known) device(ref channels.DeviceRef) Device {
-	d := Device{
+// change returns what is known as the registry takes it; register adds a device that is not there.
+func (k *known) change(ref channels.DeviceRef, register bool) Change {
+	c := Change{
 		DeviceRef: ref,
-		Status:    k.status,
-		LastSeen:  k.lastSeen,
-		Firmware:  k.firmware,
-		Battery:   k.battery,
-		Values:    make(map[string]json.RawMessage, len(k.values)),
+		State: State{
+			Status:     k.status,
+			Overdue:    k.overdue,
+			LastSeen:   k.lastSeen,
+			Firmware:   k.firmware,
+			Battery:    k.battery,
+			Values:     make(map[string]json.RawMessage, len(k.values)),
+			DataTime:   k.dataTime,
+			StatusTime: k.statusTime,
+		},
+		Register: register,
 	}
 	for _, v := range k.values {
-		d.Values[v.name] = json.RawMessage(v.literal)
+		c.Values[v.name] = json.RawMessage(v.literal)
 	}
-	return d
+	return c
 }
 
 // size estimates the memory that k takes, in bytes.
 func (k *known) size() int {
-	const fixed, perValue = 200, 32
+	const fixed, perValue = 256, 32
 	n := fixed + len(k.firmware)
 	for _, v := range k.values {
 		n += perValue + len(v.literal)

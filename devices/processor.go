@@ -220,7 +220,7 @@ func (p *Processor) forgetRepeated(ctx context.Context, reports []report, before
 		if !ok {
 			device = before[ref]
 		}
-		changes = append(changes, device.device(ref))
+		changes = append(changes, device.change(ref, false))
 		p.cache.drop(ref)
 	}
 	if len(changes) == 0 {

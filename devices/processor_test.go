@@ -201,7 +201,7 @@ func TestABatchIsOneTransactionWithEachDeviceOnce(t *testing.T) {
 func TestStateTravelsWithTheBatch(t *testing.T) {
 	h := newHub()
 	p := devices.NewProcessor(h, h, devices.Options{})
-	extra := devices.Changes{{DeviceRef: channels.DeviceRef{Type: "weatherstation", ID: "extra"}}}
+	extra := devices.Changes{{DeviceRef: channels.DeviceRef{Type: "weatherstation", ID: "extra"}, Register: true}}
 	if err := p.Process(t.Context(), []devices.Message{data("w", `{"a":1}`)}, extra); err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestLongAndOddIDsAreHashed(t *testing.T) {
 func TestUnknownDevicesCanBeRefused(t *testing.T) {
 	h := newHub()
 	h.devices[channels.DeviceRef{Type: "weatherstation", ID: "w"}] = devices.Device{
-		DeviceRef: channels.DeviceRef{Type: "weatherstation", ID: "w"}, Status: devices.Online}
+		DeviceRef: channels.DeviceRef{Type: "weatherstation", ID: "w"}, State: devices.State{Status: devices.Online}}
 	p := devices.NewProcessor(h, h, devices.Options{RefuseUnknown: true})
 	process(t, p, data("w", `{"t":1}`), data("x", `{"t":1}`), status("x", "online"))
 	wantStrings(t, "refusals", h.reasons(), "device weatherstation/x is not registered", "device weatherstation/x is not registered")

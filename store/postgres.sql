@@ -1,4 +1,5 @@
--- The statements of PostgreSQL. Each follows a line "-- name: …" and stands for the one of that name in Go.
+-- The statements of PostgreSQL. Each follows a line "-- name: …" and stands for the one of that name in Go. A
+-- part in braces is another one's text.
 
 -- name: settings
 -- ?1 is lock_timeout. What is confirmed must be on the disk, whatever the server's default is.
@@ -104,12 +105,63 @@ FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
   AS r (source, reason, payload, time, place) ORDER BY place
 
 -- name: put devices
-INSERT INTO griphub.devices (type, id, status, last_seen, firmware, battery, data)
-SELECT d.type, d.id, d.status, d.last_seen, d.firmware, d.battery, d.data
-FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::float8[], $7::bytea[]) WITH ORDINALITY
-  AS d (type, id, status, last_seen, firmware, battery, data, place) ORDER BY place
-ON CONFLICT (type, id) DO UPDATE SET status = excluded.status, last_seen = excluded.last_seen,
-  firmware = excluded.firmware, battery = excluded.battery, data = excluded.data
+-- $1 and $2 are in order, as everybody's are. A device that is not to be registered is locked as it is found, so that it is
+-- not removed in between.
+INSERT INTO griphub.devices AS known (type, id, status, overdue, last_seen, firmware, battery, temperature, humidity,
+  latitude, longitude, data_time, status_time, data, search, created, updated)
+SELECT d.type, d.id, d.status, d.overdue, d.last_seen, d.firmware, d.battery, d.temperature, d.humidity, d.latitude,
+  d.longitude, d.data_time, d.status_time, d.data, d.search, $17, $17
+FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[], $6::text[], $7::float8[], $8::float8[],
+  $9::float8[], $10::float8[], $11::float8[], $12::bigint[], $13::bigint[], $14::bytea[], $15::text[], $16::boolean[])
+  WITH ORDINALITY AS d (type, id, status, overdue, last_seen, firmware, battery, temperature, humidity, latitude,
+  longitude, data_time, status_time, data, search, register, place)
+WHERE d.register OR EXISTS (
+  SELECT FROM griphub.devices AS there WHERE there.type = d.type AND there.id = d.id FOR KEY SHARE)
+ORDER BY place
+ON CONFLICT (type, id) DO UPDATE SET status = excluded.status, overdue = excluded.overdue,
+  last_seen = excluded.last_seen, firmware = excluded.firmware, battery = excluded.battery,
+  temperature = coalesce(excluded.temperature, known.temperature), humidity = coalesce(excluded.humidity, known.humidity),
+  latitude = coalesce(excluded.latitude, known.latitude), longitude = coalesce(excluded.longitude, known.longitude),
+  data_time = excluded.data_time, status_time = excluded.status_time, data = excluded.data, updated = excluded.updated
+
+-- name: edit alone
+-- Two that edit at the same time could give one code to two devices.
+SELECT pg_advisory_xact_lock(hashtextextended('griphub edit devices', 0))
+
+-- name: lock devices
+SELECT d.type, d.id FROM unnest($1::text[], $2::text[]) AS asked (type, id)
+  JOIN griphub.devices AS d ON d.type = asked.type AND d.id = asked.id
+ORDER BY d.type, d.id FOR UPDATE OF d
+
+-- name: put records
+INSERT INTO griphub.devices AS known (type, id, active, code, key, name, owner, product_type, groups, search, attributes,
+  latitude, longitude, created, updated)
+SELECT d.type, d.id, d.active, d.code, d.key, d.name, d.owner, d.product_type, d.groups, d.search, d.attributes,
+  d.latitude, d.longitude, $14, $14
+FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+  $10::text[], $11::text[], $12::float8[], $13::float8[])
+  WITH ORDINALITY AS d (type, id, active, code, key, name, owner, product_type, groups, search, attributes, latitude,
+  longitude, place)
+ORDER BY place
+ON CONFLICT (type, id) DO UPDATE SET active = excluded.active, code = excluded.code, key = excluded.key,
+  name = excluded.name, owner = excluded.owner, product_type = excluded.product_type, groups = excluded.groups,
+  search = excluded.search, attributes = excluded.attributes, latitude = coalesce(excluded.latitude, known.latitude),
+  longitude = coalesce(excluded.longitude, known.longitude), updated = excluded.updated
+
+-- name: release codes
+UPDATE griphub.devices AS d SET code = '', key = '' FROM unnest($1::text[], $2::text[]) AS asked (type, id)
+WHERE d.type = asked.type AND d.id = asked.id
+
+-- name: remove devices
+DELETE FROM griphub.devices AS d USING unnest($1::text[], $2::text[]) AS asked (type, id)
+WHERE d.type = asked.type AND d.id = asked.id
+
+-- name: leave groups
+DELETE FROM griphub.device_groups AS g USING unnest($1::text[], $2::text[], $3::text[]) AS gone (group_id, type, id)
+WHERE g.group_id = gone.group_id AND g.type = gone.type AND g.id = gone.id
+
+-- name: join groups
+INSERT INTO griphub.device_groups (group_id, type, id) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 
 -- name: add mark
 -- Waits for a transaction that adds it too. The value is still to come.
@@ -206,18 +258,56 @@ ORDER BY p.seq LIMIT 1
 -- name: refusals
 SELECT id, source, reason, payload, time FROM griphub.refusals WHERE id < $1 ORDER BY id DESC LIMIT $2
 
+-- name: device
+d.type, d.id, d.status, d.overdue, d.last_seen, d.firmware, d.battery, d.temperature, d.humidity, d.latitude, d.longitude,
+  d.data_time, d.status_time, d.active, d.code, d.key, d.name, d.owner, d.product_type, d.groups, d.attributes,
+  d.created, d.updated, d.data
+
 -- name: devices
-SELECT d.type, d.id, d.status, d.last_seen, d.firmware, d.battery, d.data
-FROM unnest($1::text[], $2::text[]) AS asked (type, id)
+SELECT {device} FROM unnest($1::text[], $2::text[]) AS asked (type, id)
   JOIN griphub.devices AS d ON d.type = asked.type AND d.id = asked.id
 
--- name: list devices
-SELECT type, id, status, last_seen, firmware, battery, data FROM griphub.devices
-WHERE (type, id) > ($1, $2) ORDER BY type, id LIMIT $3
+-- name: devices with codes
+SELECT {device} FROM griphub.devices AS d WHERE d.code = ANY ($1::text[]) AND d.code <> ''
 
--- name: list devices of type
-SELECT type, id, status, last_seen, firmware, battery, data FROM griphub.devices
-WHERE type = $1 AND id > $2 ORDER BY id LIMIT $3
+-- name: devices with keys
+SELECT {device} FROM griphub.devices AS d WHERE d.key = ANY ($1::text[]) AND d.key <> ''
+
+-- name: list devices
+SELECT {device} FROM griphub.devices AS d
+
+-- name: after device
+(d.type, d.id) > (@after_type, @after_id)
+
+-- name: by device
+ORDER BY d.type, d.id LIMIT @limit
+
+-- name: list devices of group
+SELECT {device} FROM griphub.device_groups AS g JOIN griphub.devices AS d ON d.type = g.type AND d.id = g.id
+
+-- name: after device of group
+g.group_id = @group AND (g.type, g.id) > (@after_type, @after_id)
+
+-- name: by device of group
+ORDER BY g.type, g.id LIMIT @limit
+
+-- name: device type
+d.type = @type
+
+-- name: device status
+d.status = @status
+
+-- name: device owner
+d.owner = @owner AND d.owner <> ''
+
+-- name: device active
+d.active
+
+-- name: device inactive
+NOT d.active
+
+-- name: device text
+strpos(d.search, @text) > 0
 
 -- name: counted
 -- Channels that have events.

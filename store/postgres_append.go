@@ -113,7 +113,7 @@ func isAnswer(err error) bool {
 func (a *appending) begin(ctx context.Context, lockWait time.Duration, marks []devices.Mark) error {
 	batch := &pgx.Batch{}
 	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-	batch.Queue(a.do["settings"], fmt.Sprintf("%dms", lockWait.Milliseconds()))
+	batch.Queue(a.do["settings"], lockTimeout(lockWait))
 	batch.Queue(a.do["share log"])
 	batch.Queue(a.do["identity"]).QueryRow(func(row pgx.Row) error {
 		var same bool
@@ -297,7 +297,8 @@ func (a *appending) queueDevices(batch *pgx.Batch, all []deviceRow) {
 	for i := range all {
 		d.add(&all[i])
 	}
-	batch.Queue(a.do["put devices"], d.kind, d.id, d.status, d.seen, d.firmware, d.battery, d.values)
+	batch.Queue(a.do["put devices"], d.kind, d.id, d.status, d.overdue, d.seen, d.firmware, d.battery, d.temperature,
+		d.humidity, d.latitude, d.longitude, d.dataTime, d.statusTime, d.values, d.search, d.register, a.now.UnixMicro())
 }
 
 // fate finds out what became of a commit whose answer was not received, as with the connection. An error that the

@@ -64,20 +64,79 @@ func (c *keyColumns) add(e *channels.Event, positions string) {
 	c.positions = append(c.positions, positions)
 }
 
-// deviceColumns are rows of devices.
+// deviceColumns are states of devices.
 type deviceColumns struct {
-	kind, id, status, firmware []string
-	seen                       []*int64
-	battery                    []*float64
-	values                     [][]byte
+	kind, id, status, firmware, search         []string
+	overdue, register                          []bool
+	seen, dataTime, statusTime                 []*int64
+	battery                                    []*float64
+	temperature, humidity, latitude, longitude []*float64
+	values                                     [][]byte
 }
 
 func (c *deviceColumns) add(d *deviceRow) {
 	c.kind = append(c.kind, printable(d.Type))
 	c.id = append(c.id, printable(d.ID))
 	c.status = append(c.status, printable(string(d.Status)))
+	c.overdue = append(c.overdue, d.Overdue)
 	c.seen = append(c.seen, micro(d.LastSeen))
 	c.firmware = append(c.firmware, printable(d.Firmware))
 	c.battery = append(c.battery, d.Battery)
+	c.temperature = append(c.temperature, d.Temperature)
+	c.humidity = append(c.humidity, d.Humidity)
+	c.latitude = append(c.latitude, d.Latitude)
+	c.longitude = append(c.longitude, d.Longitude)
+	c.dataTime = append(c.dataTime, micro(d.DataTime))
+	c.statusTime = append(c.statusTime, micro(d.StatusTime))
 	c.values = append(c.values, d.values)
+	c.search = append(c.search, printable(searchText(d.DeviceRef, nil)))
+	c.register = append(c.register, d.Register)
+}
+
+// recordColumns are records of devices. What is in them was validated, so that every database takes it.
+type recordColumns struct {
+	kind, id, code, key, name, owner, product, groups, search, attributes []string
+	active                                                                []bool
+	latitude, longitude                                                   []*float64
+}
+
+func (c *recordColumns) add(d *recordRow) {
+	c.kind = append(c.kind, d.Type)
+	c.id = append(c.id, d.ID)
+	c.active = append(c.active, d.After.Active)
+	c.code = append(c.code, d.After.Code)
+	c.key = append(c.key, d.After.Key)
+	c.name = append(c.name, d.After.Name)
+	c.owner = append(c.owner, d.After.Owner)
+	c.product = append(c.product, d.After.ProductType)
+	c.groups = append(c.groups, d.groups)
+	c.search = append(c.search, d.search)
+	c.attributes = append(c.attributes, string(d.After.Attributes))
+	c.latitude = append(c.latitude, d.Latitude)
+	c.longitude = append(c.longitude, d.Longitude)
+}
+
+// columnsOf are devices' names.
+func columnsOf(refs []channels.DeviceRef) (kinds, ids []string) {
+	kinds, ids = make([]string, len(refs)), make([]string, len(refs))
+	for i, ref := range refs {
+		kinds[i], ids[i] = printable(ref.Type), printable(ref.ID)
+	}
+	return kinds, ids
+}
+
+// columnsOfGroups are which devices are in which groups.
+func columnsOfGroups(list []membership) (groups, kinds, ids []string) {
+	for _, g := range list {
+		groups, kinds, ids = append(groups, g.group), append(kinds, g.Type), append(ids, g.ID)
+	}
+	return groups, kinds, ids
+}
+
+func printables(texts []string) []string {
+	all := make([]string, len(texts))
+	for i, text := range texts {
+		all[i] = printable(text)
+	}
+	return all
 }

@@ -156,7 +156,7 @@ func TestTextThatPostgreSQLCannotHoldIsMadePrintable(t *testing.T) {
 	for repeated := range 2 {
 		events, err := s.Append(t.Context(), channels.Batch{
 			Drafts: []channels.Draft{d},
-			State: []any{devices.Changes{{DeviceRef: d.Device, Status: bad, Firmware: bad}},
+			State: []any{devices.Changes{{DeviceRef: d.Device, State: devices.State{Status: bad, Firmware: bad}, Register: true}},
 				devices.Mark{Name: bad, Value: []byte(bad), Before: mark}},
 		})
 		mark = []byte(bad)

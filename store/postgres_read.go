@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/griphub/griphub/channels"
-	"github.com/griphub/griphub/devices"
 )
 
 // snapshot runs do in a transaction that sees one moment.
@@ -235,38 +234,6 @@ func (p *Postgres) Refusals(ctx context.Context, before int64, limit int) ([]cha
 	}, "refusals", before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read refusals: %w", err)
-	}
-	return all, nil
-}
-
-// Devices is devices.Registry's.
-func (p *Postgres) Devices(ctx context.Context, refs []channels.DeviceRef) ([]devices.Device, error) {
-	kinds, ids := make([]string, len(refs)), make([]string, len(refs))
-	for i, ref := range refs {
-		kinds[i], ids[i] = printable(ref.Type), printable(ref.ID)
-	}
-	return p.devices(ctx, "devices", kinds, ids)
-}
-
-// List is devices.Registry's.
-func (p *Postgres) List(ctx context.Context, deviceType string, after channels.DeviceRef, limit int) (
-	[]devices.Device, error) {
-	switch {
-	case deviceType == "":
-		return p.devices(ctx, "list devices", after.Type, after.ID, limit)
-	case after.Type > deviceType:
-		return nil, ctx.Err()
-	case after.Type < deviceType:
-		after.ID = ""
-	}
-	return p.devices(ctx, "list devices of type", deviceType, after.ID, limit)
-}
-
-func (p *Postgres) devices(ctx context.Context, statement string, args ...any) ([]devices.Device, error) {
-	all, err := collect(ctx, p, func(row pgx.CollectableRow) (devices.Device, error) { return scanDevice(row) },
-		statement, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read devices: %w", err)
 	}
 	return all, nil
 }

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -111,25 +109,17 @@ type stateChange struct {
 // empty tells that there is nothing to commit.
 func (c *stateChange) empty() bool { return len(c.devices)+len(c.marks) == 0 && c.records.empty() }
 
-// A deviceRow is a device with its values as the database has them.
-type deviceRow struct {
-	devices.Device
-	values []byte
-}
-
 // parseState sorts a batch's state out. Of several changes to a device the last one stays; other types of state are
 // an error. What it returns is ordered, as writers that lock rows in one order never block each other.
 func parseState(state []any) (change stateChange, err error) {
 	for _, s := range state {
 		switch s := s.(type) {
 		case devices.Changes:
-			for i := range s {
-				values, err := encodeValues(s[i].Values)
-				if err != nil {
-					return change, fmt.Errorf("%w: device %s/%s: %w", channels.ErrState, s[i].Type, s[i].ID, err)
-				}
-				change.devices = append(change.devices, deviceRow{s[i], values})
+			rows, err := newDeviceRows(s)
+			if err != nil {
+				return change, fmt.Errorf("%w: %w", channels.ErrState, err)
 			}
+			change.devices = append(change.devices, rows...)
 		case devices.Mark:
 			change.marks = append(change.marks, s)
 		default:
@@ -138,9 +128,7 @@ func parseState(state []any) (change stateChange, err error) {
 			}
 		}
 	}
-	change.devices = lastOfEach(change.devices, func(a, b deviceRow) int {
-		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
-	})
+	change.devices = lastOfEach(change.devices, func(a, b deviceRow) int { return compareRefs(a.DeviceRef, b.DeviceRef) })
 	// Of one mark all stay, as each is written over the one before.
 	slices.SortStableFunc(change.marks, func(a, b devices.Mark) int { return strings.Compare(a.Name, b.Name) })
 	change.records.order()
@@ -157,27 +145,6 @@ func lastOfEach[T any](items []T, compare func(a, b T) int) []T {
 		}
 	}
 	return last
-}
-
-func encodeValues(values map[string]json.RawMessage) ([]byte, error) {
-	if values == nil {
-		return []byte("{}"), nil
-	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // values come back as they were
-	if err := encoder.Encode(values); err != nil {
-		return nil, fmt.Errorf("values: %w", err)
-	}
-	return text.Bytes(), nil
-}
-
-func decodeValues(text []byte) (map[string]json.RawMessage, error) {
-	var values map[string]json.RawMessage
-	if err := json.Unmarshal(text, &values); err != nil {
-		return nil, fmt.Errorf("values: %w", err)
-	}
-	return values, nil
 }
 
 // printable makes text that people read out of what a device sent: a database's text holds neither NUL
@@ -222,18 +189,4 @@ func scanEvent(row scanner) (e channels.Event, err error) {
 		return e, fmt.Errorf("event %d: %w", e.ID, err)
 	}
 	return e, nil
-}
-
-// scanDevice reads a device's columns.
-func scanDevice(row scanner) (d devices.Device, err error) {
-	var seen *int64
-	var values []byte
-	if err := row.Scan(&d.Type, &d.ID, &d.Status, &seen, &d.Firmware, &d.Battery, &values); err != nil {
-		return d, err
-	}
-	d.LastSeen = fromMicro(seen)
-	if d.Values, err = decodeValues(values); err != nil {
-		return d, fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
-	}
-	return d, nil
 }

@@ -28,6 +28,7 @@ const applicationID = 0x67726970
 type SQLite struct {
 	options Options
 	readers *sql.DB
+	do      statements
 	read    sqliteReads
 	writer  *sqliteWriter
 	close   sync.Once
@@ -50,7 +51,7 @@ func openSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	if err != nil {
 		return nil, err
 	}
-	s := &SQLite{options: options}
+	s := &SQLite{options: options, do: parseStatements(sqliteStatements)}
 	s.writer, err = openWriter(ctx, path, options)
 	if err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func openSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	}
 	s.readers.SetMaxOpenConns(options.Connections)
 	s.readers.SetMaxIdleConns(options.Connections)
-	if err := parseStatements(sqliteStatements).prepare(ctx, s.readers, s.read.all()); err != nil {
+	if err := s.do.prepare(ctx, s.readers, s.read.all()); err != nil {
 		return nil, sqliteError(err)
 	}
 	return s, nil

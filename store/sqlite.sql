@@ -1,4 +1,5 @@
--- The statements of SQLite. Each follows a line "-- name: …" and stands for the one of that name in Go.
+-- The statements of SQLite. Each follows a line "-- name: …" and stands for the one of that name in Go. A
+-- part in braces is another one's text.
 
 -- name: begin
 BEGIN IMMEDIATE
@@ -49,9 +50,36 @@ INSERT INTO positions (channel_id, seq, event_id, latest) VALUES (?, ?, ?, ?)
 -- name: add refusal
 INSERT INTO refusals (source, reason, payload, time) VALUES (?1, ?2, ?3, ?4)
 
--- name: put device
-INSERT INTO devices (type, id, status, last_seen, firmware, battery, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-ON CONFLICT (type, id) DO UPDATE SET status = ?3, last_seen = ?4, firmware = ?5, battery = ?6, data = ?7
+-- name: update device
+UPDATE devices SET status = ?3, overdue = ?4, last_seen = ?5, firmware = ?6, battery = ?7,
+  temperature = coalesce(?8, temperature), humidity = coalesce(?9, humidity),
+  latitude = coalesce(?10, latitude), longitude = coalesce(?11, longitude),
+  data_time = ?12, status_time = ?13, data = ?14, updated = ?15
+WHERE type = ?1 AND id = ?2
+
+-- name: register device
+INSERT INTO devices (type, id, status, overdue, last_seen, firmware, battery, temperature, humidity, latitude, longitude,
+  data_time, status_time, data, created, updated, search)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16)
+
+-- name: put record
+INSERT INTO devices AS d (type, id, active, code, key, name, owner, product_type, groups, search, attributes, latitude,
+  longitude, created, updated)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)
+ON CONFLICT (type, id) DO UPDATE SET active = ?3, code = ?4, key = ?5, name = ?6, owner = ?7, product_type = ?8, groups = ?9,
+  search = ?10, attributes = ?11, latitude = coalesce(?12, d.latitude), longitude = coalesce(?13, d.longitude), updated = ?14
+
+-- name: release codes
+UPDATE devices SET code = '', key = '' WHERE type = ?1 AND id = ?2
+
+-- name: remove device
+DELETE FROM devices WHERE type = ?1 AND id = ?2
+
+-- name: leave group
+DELETE FROM device_groups WHERE group_id = ?1 AND type = ?2 AND id = ?3
+
+-- name: join group
+INSERT INTO device_groups (group_id, type, id) VALUES (?1, ?2, ?3)
 
 -- name: put mark
 INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
@@ -138,18 +166,57 @@ ORDER BY p.seq LIMIT 1
 -- name: refusals
 SELECT id, source, reason, payload, time FROM refusals WHERE id < ?1 ORDER BY id DESC LIMIT ?2
 
+-- name: device
+d.type, d.id, d.status, d.overdue, d.last_seen, d.firmware, d.battery, d.temperature, d.humidity, d.latitude, d.longitude,
+  d.data_time, d.status_time, d.active, d.code, d.key, d.name, d.owner, d.product_type, d.groups, d.attributes,
+  d.created, d.updated, d.data
+
 -- name: devices
 -- ?1 is a JSON array of pairs [type, id].
-SELECT d.type, d.id, d.status, d.last_seen, d.firmware, d.battery, d.data
-FROM json_each(?1) AS asked JOIN devices AS d ON d.type = asked.value ->> 0 AND d.id = asked.value ->> 1
+SELECT {device} FROM json_each(?1) AS asked JOIN devices AS d ON d.type = asked.value ->> 0 AND d.id = asked.value ->> 1
+
+-- name: devices with codes
+-- ?1 is a JSON array of codes.
+SELECT {device} FROM json_each(?1) AS asked JOIN devices AS d ON d.code = asked.value AND d.code <> ''
+
+-- name: devices with keys
+SELECT {device} FROM json_each(?1) AS asked JOIN devices AS d ON d.key = asked.value AND d.key <> ''
 
 -- name: list devices
-SELECT type, id, status, last_seen, firmware, battery, data FROM devices
-WHERE (type, id) > (?1, ?2) ORDER BY type, id LIMIT ?3
+SELECT {device} FROM devices AS d
 
--- name: list devices of type
-SELECT type, id, status, last_seen, firmware, battery, data FROM devices
-WHERE type = ?1 AND id > ?2 ORDER BY id LIMIT ?3
+-- name: after device
+(d.type, d.id) > (@after_type, @after_id)
+
+-- name: by device
+ORDER BY d.type, d.id LIMIT @limit
+
+-- name: list devices of group
+SELECT {device} FROM device_groups AS g JOIN devices AS d ON d.type = g.type AND d.id = g.id
+
+-- name: after device of group
+g.group_id = @group AND (g.type, g.id) > (@after_type, @after_id)
+
+-- name: by device of group
+ORDER BY g.type, g.id LIMIT @limit
+
+-- name: device type
+d.type = @type
+
+-- name: device status
+d.status = @status
+
+-- name: device owner
+d.owner = @owner AND d.owner <> ''
+
+-- name: device active
+d.active <> 0
+
+-- name: device inactive
+d.active = 0
+
+-- name: device text
+instr(d.search, @text) > 0
 
 -- name: counted
 -- Channels that have events.

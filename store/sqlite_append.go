@@ -32,7 +32,7 @@ func (s *SQLite) Append(ctx context.Context, batch channels.Batch) ([]channels.E
 		if err := s.writer.addRefusals(batch.Refused, now); err != nil {
 			return err
 		}
-		if err := s.writer.putDevices(change.devices); err != nil {
+		if err := s.writer.putDevices(change.devices, now); err != nil {
 			return err
 		}
 		if events, err = s.writer.appendDrafts(batch.Drafts, now); err != nil {
@@ -148,12 +148,10 @@ func (w *sqliteWriter) addRefusals(refused []channels.Refusal, now time.Time) er
 	return nil
 }
 
-func (w *sqliteWriter) putDevices(all []deviceRow) error {
+func (w *sqliteWriter) putDevices(all []deviceRow, now time.Time) error {
 	for i := range all {
-		d := &all[i]
-		if err := w.exec(w.do.putDevice, d.Type, d.ID, string(d.Status), micro(d.LastSeen), d.Firmware, d.Battery,
-			d.values); err != nil {
-			return fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
+		if err := w.putDevice(&all[i], now); err != nil {
+			return fmt.Errorf("device %s/%s: %w", all[i].Type, all[i].ID, err)
 		}
 	}
 	return nil

@@ -30,13 +30,15 @@ type sqliteWriter struct {
 
 // sqliteWrites are the statements of the writing connection.
 type sqliteWrites struct {
-	begin, commit, rollback                                                             *sql.Stmt
-	lastEvent, setLastEvent, jump, count                                                *sql.Stmt
-	findKey, addKey, event, addEvent, addPosition, addRefusal, putDevice, mark, putMark *sql.Stmt
-	newestKept, jumps, head, oldest, floor, setFloor                                    *sql.Stmt
-	deletePositions, deleteEvent, deleteKeys, deleteRefusals                            *sql.Stmt
-	countReplay, addActivity, putBookmark                                               *sql.Stmt
-	addUndelivered, changeUndelivered, deleteUndelivered, expireUndelivered             *sql.Stmt
+	begin, commit, rollback                                                                    *sql.Stmt
+	lastEvent, setLastEvent, jump, count                                                       *sql.Stmt
+	findKey, addKey, event, addEvent, addPosition, addRefusal, mark, putMark                   *sql.Stmt
+	newestKept, jumps, head, oldest, floor, setFloor                                           *sql.Stmt
+	deletePositions, deleteEvent, deleteKeys, deleteRefusals                                   *sql.Stmt
+	updateDevice, registerDevice                                                               *sql.Stmt
+	devices, withCodes, withKeys, putRecord, releaseCodes, removeDevice, leaveGroup, joinGroup *sql.Stmt
+	countReplay, addActivity, putBookmark                                                      *sql.Stmt
+	addUndelivered, changeUndelivered, deleteUndelivered, expireUndelivered                    *sql.Stmt
 }
 
 func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWriter, err error) {
@@ -100,7 +102,11 @@ func (do *sqliteWrites) all() []prepared {
 		{"last event", &do.lastEvent}, {"set last event", &do.setLastEvent}, {"jump", &do.jump}, {"count", &do.count},
 		{"find key", &do.findKey}, {"add key", &do.addKey},
 		{"event", &do.event}, {"add event", &do.addEvent}, {"add position", &do.addPosition},
-		{"add refusal", &do.addRefusal}, {"put device", &do.putDevice}, {"mark", &do.mark}, {"put mark", &do.putMark},
+		{"add refusal", &do.addRefusal}, {"mark", &do.mark}, {"put mark", &do.putMark},
+		{"update device", &do.updateDevice}, {"register device", &do.registerDevice},
+		{"devices", &do.devices}, {"devices with codes", &do.withCodes}, {"devices with keys", &do.withKeys},
+		{"put record", &do.putRecord}, {"release codes", &do.releaseCodes}, {"remove device", &do.removeDevice},
+		{"leave group", &do.leaveGroup}, {"join group", &do.joinGroup},
 		{"newest kept", &do.newestKept}, {"jumps", &do.jumps}, {"head", &do.head}, {"oldest", &do.oldest},
 		{"floor", &do.floor}, {"set floor", &do.setFloor},
 		{"delete positions", &do.deletePositions}, {"delete event", &do.deleteEvent},

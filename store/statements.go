@@ -15,7 +15,8 @@ var sqliteStatements string
 //go:embed postgres.sql
 var postgresStatements string
 
-// statements reads a file of SQL in which every statement follows a line "-- name: {name}".
+// statements reads a file of SQL in which every statement, or part of one, follows a line "-- name: …". The name of a part
+// in braces stands for its text.
 type statements map[string]string
 
 func parseStatements(file string) statements {
@@ -23,6 +24,12 @@ func parseStatements(file string) statements {
 	for _, part := range strings.Split("\n"+file, "\n-- name: ")[1:] {
 		name, text, _ := strings.Cut(part, "\n")
 		parsed[name] = strings.TrimSpace(text)
+	}
+	for name, text := range parsed {
+		if before, rest, found := strings.Cut(text, "{"); found {
+			part, after, _ := strings.Cut(rest, "}")
+			parsed[name] = before + parsed[part] + after
+		}
 	}
 	return parsed
 }

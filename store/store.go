@@ -17,6 +17,7 @@ type Store interface {
 	channels.Log
 	channels.Records
 	devices.Registry
+	devices.Editor
 	devices.Marks
 
 	// Lead waits until nobody else who uses the database leads under the name, and then makes the caller the

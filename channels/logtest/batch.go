@@ -13,7 +13,7 @@ import (
 type unheardOf struct{}
 
 func batchScenes() []scene {
-	device := devices.Device{DeviceRef: channels.DeviceRef{Type: "pump", ID: "1"}, Status: devices.Online}
+	device := devices.Change{DeviceRef: ref("pump", "1"), State: devices.State{Status: devices.Online}, Register: true}
 	whole := func() channels.Batch {
 		keyed := on("a")
 		keyed.Key = "k"
@@ -68,14 +68,16 @@ func batchScenes() []scene {
 				time.Now().Add(time.Hour))
 			_, refusals := s.Log.Refusals(ctx, 0, 1)
 			_, known := s.Log.Devices(ctx, []channels.DeviceRef{device.DeviceRef})
+			_, codes := s.Log.WithCodes(ctx, []string{"c"})
+			edit := s.Log.Edit(ctx, []devices.Edit{{DeviceRef: device.DeviceRef, Kind: devices.EditPut}})
 			_, mark := s.Log.Mark(ctx, "bridge")
-			_, list := s.Log.List(ctx, "", channels.DeviceRef{}, 1)
+			_, list := s.Log.List(ctx, devices.Filter{}, channels.DeviceRef{}, 1)
 			_, activities := s.Log.Activities(ctx, 1)
 			_, bookmark := s.Log.Bookmark(ctx, "crm")
 			_, undelivered := s.Log.Undelivered(ctx, channels.UndeliveredQuery{Limit: 1})
 			for call, err := range map[string]error{
 				"Heads": heads, "Read": read, "Latest": latest, "SeqAt": at, "Event": event, "Trim": trim,
-				"Refusals": refusals, "Devices": known, "List": list, "Mark": mark,
+				"Refusals": refusals, "Devices": known, "List": list, "WithCodes": codes, "Edit": edit, "Mark": mark,
 				"Activities": activities, "Bookmark": bookmark, "Undelivered": undelivered,
 			} {
 				if !errors.Is(err, context.Canceled) {

@@ -18,6 +18,7 @@ type Log interface {
 	channels.Log
 	channels.Records
 	devices.Registry
+	devices.Editor
 	devices.Marks
 }
 
@@ -45,7 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Helper()
 	for _, scenes := range [][]scene{
 		numberScenes(), orderScenes(), batchScenes(), keyScenes(), readScenes(), jumpScenes(), timeScenes(),
-		trimScenes(), textScenes(), registryScenes(), markScenes(), replayScenes(), recordScenes(),
+		trimScenes(), textScenes(), registryScenes(), listScenes(), editScenes(), markScenes(), replayScenes(), recordScenes(),
 	} {
 		for _, s := range scenes {
 			t.Run(s.promise, func(t *testing.T) {

@@ -1,9 +1,7 @@
 package logtest
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -147,12 +145,8 @@ func (m *Memory) check(state []any) error {
 func (m *Memory) put(state any, now time.Time) {
 	switch state := state.(type) {
 	case devices.Changes:
-		for _, d := range state {
-			d.Values = maps.Clone(d.Values)
-			if d.Values == nil {
-				d.Values = make(map[string]json.RawMessage)
-			}
-			m.devices[d.DeviceRef] = d
+		for _, c := range state {
+			m.putState(c, now)
 		}
 	case devices.Mark:
 		m.marks[state.Name] = append([]byte{}, state.Value...)
@@ -270,40 +264,6 @@ func (m *Memory) Refusals(ctx context.Context, before int64, limit int) ([]chann
 	for _, r := range slices.Backward(m.refused) {
 		if r.ID < before && len(page) < limit {
 			page = append(page, r)
-		}
-	}
-	return page, nil
-}
-
-// Devices is devices.Registry's.
-func (m *Memory) Devices(ctx context.Context, refs []channels.DeviceRef) ([]devices.Device, error) {
-	if err := m.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer m.mu.Unlock()
-	var all []devices.Device
-	for _, ref := range refs {
-		if d, ok := m.devices[ref]; ok {
-			all = append(all, d)
-		}
-	}
-	return all, nil
-}
-
-// List is devices.Registry's.
-func (m *Memory) List(ctx context.Context, deviceType string, after channels.DeviceRef, limit int) (
-	[]devices.Device, error) {
-	if err := m.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer m.mu.Unlock()
-	order := func(a, b channels.DeviceRef) int {
-		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
-	}
-	var page []devices.Device
-	for _, ref := range slices.SortedFunc(maps.Keys(m.devices), order) {
-		if order(ref, after) > 0 && (deviceType == "" || ref.Type == deviceType) && len(page) < limit {
-			page = append(page, m.devices[ref])
 		}
 	}
 	return page, nil

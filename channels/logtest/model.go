@@ -260,17 +260,36 @@ func (c *comparison) devices(rt *rapid.T) {
 	c.rt = rt
 	d := known(rapid.SampledFrom([]string{"pump", "valve"}).Draw(rt, "type"), rapid.SampledFrom([]string{"1", "2"}).Draw(rt, "id"))
 	d.Firmware = rapid.StringN(0, 5, 20).Filter(noNUL).Draw(rt, "firmware")
-	batch := channels.Batch{State: []any{devices.Changes{d}}}
-	_, err := c.any().Append(c.rt.Context(), batch)
-	c.must(err)
-	_, err = c.model.Append(c.rt.Context(), batch)
-	c.must(err)
-	got, err := c.any().List(c.rt.Context(), "", channels.DeviceRef{}, 10)
-	c.must(err)
-	want, err := c.model.List(c.rt.Context(), "", channels.DeviceRef{}, 10)
-	c.must(err)
-	if fmt.Sprintf("%+v", values(got)) != fmt.Sprintf("%+v", values(want)) {
-		rt.Fatalf("got devices %+v, want %+v", got, want)
+	d.Register = rapid.Bool().Draw(rt, "register")
+	edit := devices.Edit{DeviceRef: d.DeviceRef, Kind: rapid.SampledFrom([]devices.EditKind{
+		devices.EditAdd, devices.EditSet, devices.EditPut, devices.EditRemove}).Draw(rt, "kind")}
+	edit.Patch.Code = rapid.SampledFrom([]*string{nil, new(""), new("a"), new("b")}).Draw(rt, "code")
+	edit.Patch.Owner = rapid.SampledFrom([]*string{nil, new(""), new("7")}).Draw(rt, "owner")
+	if rapid.Bool().Draw(rt, "edits") {
+		c.edit(edit)
+	} else {
+		batch := channels.Batch{State: []any{devices.Changes{d}}}
+		_, err := c.any().Append(c.rt.Context(), batch)
+		c.must(err)
+		_, err = c.model.Append(c.rt.Context(), batch)
+		c.must(err)
+	}
+	for _, filter := range []devices.Filter{{}, {Owner: "7"}, {Type: "pump", Text: "B"}} {
+		got, err := c.any().List(c.rt.Context(), filter, channels.DeviceRef{}, 10)
+		c.must(err)
+		want, err := c.model.List(c.rt.Context(), filter, channels.DeviceRef{}, 10)
+		c.must(err)
+		if fmt.Sprintf("%+v", values(got)) != fmt.Sprintf("%+v", values(want)) {
+			rt.Fatalf("got devices %+v, want %+v", got, want)
+		}
+	}
+}
+
+func (c *comparison) edit(edit devices.Edit) {
+	got := c.any().Edit(c.rt.Context(), []devices.Edit{edit})
+	want := c.model.Edit(c.rt.Context(), []devices.Edit{edit})
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		c.rt.Fatalf("got %v, want %v", got, want)
 	}
 }
 
@@ -278,7 +297,8 @@ func (c *comparison) devices(rt *rapid.T) {
 func values(all []devices.Device) []devices.Device {
 	all = slices.Clone(all)
 	for i := range all {
-		all[i].Battery = nil
+		all[i].Battery, all[i].Measures = nil, devices.Measures{}
+		all[i].Created, all[i].Updated = time.Time{}, time.Time{}
 	}
 	return all
 }

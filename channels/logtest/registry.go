@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"sort"
 	"time"
 
 	"github.com/griphub/griphub/channels"
@@ -15,17 +14,24 @@ func ref(deviceType, id string) channels.DeviceRef {
 	return channels.DeviceRef{Type: deviceType, ID: id}
 }
 
-// known is a device of which everything is known.
-func known(deviceType, id string) devices.Device {
-	battery := 12.5
-	return devices.Device{
-		DeviceRef: ref(deviceType, id), Status: devices.LowBattery, Firmware: "1.2.3", Battery: &battery,
-		LastSeen: time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC),
-		Values:   map[string]json.RawMessage{"t": json.RawMessage("21.50"), "s": json.RawMessage(`"\u0000"`)},
+// known is the state of a device of which everything is known.
+func known(deviceType, id string) devices.Change {
+	return devices.Change{
+		DeviceRef: ref(deviceType, id),
+		State: devices.State{
+			Status: devices.LowBattery, Overdue: true, Firmware: "1.2.3", Battery: new(12.5),
+			LastSeen: moment, DataTime: moment.Add(time.Hour), StatusTime: moment.Add(-time.Hour),
+			Measures: devices.Measures{Temperature: new(21.5), Humidity: new(0.0), Latitude: new(-90.0), Longitude: new(13.404954)},
+			Values:   map[string]json.RawMessage{"t": json.RawMessage("21.50"), "s": json.RawMessage(`"\u0000"`)},
+		},
+		Register: true,
 	}
 }
 
-func (s *stage) put(changes ...devices.Device) {
+// moment is any, in the precision of logs.
+var moment = time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
+
+func (s *stage) put(changes ...devices.Change) {
 	s.Helper()
 	s.appendTo(s.Log, channels.Batch{State: []any{devices.Changes(changes)}})
 }
@@ -46,31 +52,61 @@ func (s *stage) get(ref channels.DeviceRef) (devices.Device, bool) {
 	return all[0], true
 }
 
+// wantState demands the state of a device of which no administrator has said anything.
+func (s *stage) wantState(want devices.Change) {
+	s.Helper()
+	s.wantDevice(devices.Device{DeviceRef: want.DeviceRef, Record: devices.DefaultRecord(), State: want.State})
+}
+
+// wantDevice demands a device, with times of its own that are about now.
 func (s *stage) wantDevice(want devices.Device) {
 	s.Helper()
 	got, ok := s.get(want.DeviceRef)
 	if !ok {
 		s.Fatalf("device %v is not known", want.DeviceRef)
 	}
+	if since := time.Since(got.Created); since < 0 || since > patience || got.Updated.Before(got.Created) {
+		s.Errorf("device %v was created at %v and updated at %v", want.DeviceRef, got.Created, got.Updated)
+	}
+	got.Created, got.Updated = want.Created, want.Updated
 	if want.Values == nil {
 		want.Values = map[string]json.RawMessage{}
 	}
 	if !reflect.DeepEqual(got, want) {
-		s.Errorf("got  device %+v\nwant device %+v", got, want)
+		s.Errorf("got  device %+v\nwant device %+v", asText(got), asText(want))
 	}
+}
+
+func asText(d devices.Device) string {
+	text, err := json.Marshal(d)
+	return fmt.Sprint(string(text), d.DataTime, d.StatusTime, err)
 }
 
 func registryScenes() []scene {
 	return []scene{
 		{"a device comes back as it was", func(s *stage) {
 			s.put(known("pump", "1"))
-			s.wantDevice(known("pump", "1"))
-			zero := 0.0
-			blank := devices.Device{DeviceRef: ref("pump", "2"), Status: devices.Offline, Battery: &zero}
+			s.wantState(known("pump", "1"))
+			blank := devices.Change{DeviceRef: ref("pump", "2"), State: devices.State{Status: devices.Offline, Battery: new(0.0)}, Register: true}
 			s.put(blank)
-			s.wantDevice(blank)
-			s.put(devices.Device{DeviceRef: ref("pump", "1"), Status: devices.Error})
-			s.wantDevice(devices.Device{DeviceRef: ref("pump", "1"), Status: devices.Error})
+			s.wantState(blank)
+		}},
+		{"a change replaces all but the measures that it does not tell", func(s *stage) {
+			s.put(known("pump", "1"))
+			next := devices.Change{DeviceRef: ref("pump", "1"), State: devices.State{Status: devices.Error}}
+			next.Temperature, next.Longitude = new(0.0), new(0.0)
+			s.put(next)
+			next.Humidity, next.Latitude = new(0.0), new(-90.0)
+			s.wantState(next)
+		}},
+		{"a change adds a device only where it says so", func(s *stage) {
+			absent := known("pump", "1")
+			absent.Register = false
+			s.put(absent, known("pump", "2"))
+			if _, there := s.get(absent.DeviceRef); there {
+				s.Error("the device was added")
+			}
+			s.wantState(known("pump", "2"))
 		}},
 		{"devices that are not known are left out", func(s *stage) {
 			s.put(known("pump", "1"), known("pump", "2"))
@@ -87,54 +123,8 @@ func registryScenes() []scene {
 			first, last := known("pump", "1"), known("pump", "1")
 			first.Firmware, last.Firmware = "1", "2"
 			s.appendTo(s.Log, channels.Batch{State: []any{devices.Changes{first}, devices.Changes{known("a", "b"), last}}})
-			s.wantDevice(last)
-			s.wantDevice(known("a", "b"))
-		}},
-		{"devices are listed by type and id, page by page", func(s *stage) {
-			var want []string
-			var all []devices.Device
-			for _, deviceType := range []string{"pump", "Pump", "valve", "p", "é", "pump_a"} {
-				for i := range 5 {
-					d := known(deviceType, fmt.Sprint(i*i*i))
-					all = append(all, d)
-					want = append(want, d.Type+"\x00"+d.ID)
-				}
-			}
-			s.put(all...)
-			sort.Strings(want)
-			for limit := 1; limit < 8; limit++ {
-				var got []string
-				for after := (channels.DeviceRef{}); ; {
-					page, err := s.Log.List(s.Context(), "", after, limit)
-					if err != nil || len(page) > limit {
-						s.Fatalf("%d devices, %v", len(page), err)
-					}
-					for _, d := range page {
-						got, after = append(got, d.Type+"\x00"+d.ID), d.DeviceRef
-					}
-					if len(page) < limit {
-						break
-					}
-				}
-				if !reflect.DeepEqual(got, want) {
-					s.Fatalf("limit %d: got %q, want %q", limit, got, want)
-				}
-			}
-		}},
-		{"a list is narrowed to one type", func(s *stage) {
-			s.put(known("a", "1"), known("b", "1"), known("b", "2"), known("b", "3"), known("c", "1"))
-			for after, want := range map[channels.DeviceRef]string{
-				{}: "123", ref("a", "9"): "123", ref("b", "1"): "23", ref("b", "3"): "", ref("c", ""): "",
-			} {
-				page, err := s.Log.List(s.Context(), "b", after, 10)
-				got := ""
-				for _, d := range page {
-					got += d.ID
-				}
-				if err != nil || got != want {
-					s.Errorf("after %v: got %q, %v, want %q", after, got, err, want)
-				}
-			}
+			s.wantState(last)
+			s.wantState(known("a", "b"))
 		}},
 		{"devices of any name are apart", func(s *stage) {
 			for _, text := range hostile() {
@@ -147,9 +137,9 @@ func registryScenes() []scene {
 				d := known(text, text)
 				d.Firmware = text
 				d.Values[text] = json.RawMessage("1")
-				s.wantDevice(d)
+				s.wantState(d)
 			}
-			if all, err := s.Log.List(s.Context(), "", channels.DeviceRef{}, 1000); err != nil || len(all) != len(hostile()) {
+			if all, err := s.Log.List(s.Context(), devices.Filter{}, channels.DeviceRef{}, 1000); err != nil || len(all) != len(hostile()) {
 				s.Errorf("%d devices are listed, %v, want %d", len(all), err, len(hostile()))
 			}
 		}},
