@@ -3,6 +3,8 @@ package devices
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/griphub/griphub/channels"
@@ -113,4 +115,27 @@ type Filter struct {
 	Active *bool
 	// Text stands in the device's type/id, code, key or name, in any case.
 	Text string
+}
+
+// Validate tells what no device can meet, as a *channels.InvalidError, or nil.
+func (f *Filter) Validate() error {
+	if f.Status != "" && !f.Status.Known() {
+		return invalid("status", "%q is not known", clip(string(f.Status)))
+	}
+	for _, text := range []struct{ field, value string }{{"type", f.Type}, {"owner", f.Owner}, {"group", f.Group}, {"text", f.Text}} {
+		if err := checkText(text.field, text.value, MaxNameBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ParseRef reads TYPE/ID.
+func ParseRef(text string) (channels.DeviceRef, error) {
+	deviceType, id, _ := strings.Cut(text, "/")
+	ref := channels.DeviceRef{Type: deviceType, ID: id}
+	if err := checkRef(ref); err != nil {
+		return channels.DeviceRef{}, fmt.Errorf("%q is not TYPE/ID: %w", clip(text), err)
+	}
+	return ref, nil
 }

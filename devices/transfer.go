@@ -31,6 +31,9 @@ func ParseFormat(name string) (Format, error) {
 	return "", fmt.Errorf("format %q: want csv or jsonl", clip(name))
 }
 
+// ErrNothing tells that an import has no device in it.
+var ErrNothing = errors.New("there is no device in the file")
+
 // MaxImport bounds the devices of one import.
 const MaxImport = 1_000_000
 
@@ -77,7 +80,7 @@ func ReadImport(r io.Reader, format Format) (*Import, error) {
 		err = i.readLines(r)
 	}
 	if err == nil && len(i.Edits) == 0 {
-		err = errors.New("there is no device in it")
+		err = ErrNothing
 	}
 	return i, err
 }
@@ -155,7 +158,7 @@ func csvError(err error) error {
 		return &ImportError{parse.Line, parse.Err}
 	}
 	if errors.Is(err, io.EOF) {
-		return errors.New("there is no header in it")
+		return ErrNothing
 	}
 	return err
 }

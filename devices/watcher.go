@@ -294,7 +294,7 @@ func (w *Watcher) begun(ctx context.Context, now time.Time) (begin []channels.De
 		if watch.whole && now.Sub(watch.asked) < watchRelist {
 			continue
 		}
-		page, err := w.registry.List(ctx, deviceType, watch.after, watchBatch)
+		page, err := w.registry.List(ctx, Filter{Type: deviceType}, watch.after, watchBatch)
 		if err != nil {
 			return nil, false, fmt.Errorf("list devices of type %s: %w", deviceType, err)
 		}

@@ -78,13 +78,15 @@ func (h *hall) Devices(_ context.Context, refs []channels.DeviceRef) ([]devices.
 	return found, nil
 }
 
-func (h *hall) List(_ context.Context, deviceType string, after channels.DeviceRef, limit int) ([]devices.Device, error) {
+func (h *hall) WithCodes(context.Context, []string) ([]devices.Device, error) { return nil, nil }
+
+func (h *hall) List(_ context.Context, filter devices.Filter, after channels.DeviceRef, limit int) ([]devices.Device, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lists++
 	var page []devices.Device
 	for _, d := range h.known {
-		if d.Type == deviceType && d.ID > after.ID && len(page) < limit {
+		if d.Type == filter.Type && d.ID > after.ID && len(page) < limit {
 			page = append(page, d)
 		}
 	}

@@ -20,11 +20,10 @@ func (s *Server) registerAPI(r gin.IRouter) {
 	api.POST("/publish", s.handle(s.publish))
 	api.POST("/kick", s.handle(s.kick))
 	api.GET("/channels/:channel/events", s.handle(s.history))
+	s.registerDevices(api)
 	api.GET("/events/:id", s.handle(s.showEvent))
 	api.POST("/events/:id/replay", s.handle(s.replayEvent))
 	api.GET("/presence/:channel", s.handle(s.presence))
-	api.GET("/devices", s.handle(s.listDevices))
-	api.GET("/devices/:type/:id", s.handle(s.showDevice))
 }
 
 // newGuard refuses what another site's page makes a signed-in browser send: identities travel in cookies, or, on a

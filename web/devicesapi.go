@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -12,8 +12,18 @@ import (
 	"github.com/griphub/griphub/devices"
 )
 
-// listDevices answers GET /api/devices?type=&after=&limit=. "after" is the last device of the page before, as
-// {type}/{id}.
+func (s *Server) registerDevices(api gin.IRouter) {
+	api.GET("/devices", s.handle(s.listDevices))
+	api.POST("/devices", s.handle(s.addDevices))
+	api.POST("/devices/import", s.handle(s.importDevices))
+	api.GET("/devices/export", s.handle(s.exportDevices))
+	api.GET("/devices/:type/:id", s.handle(s.showDevice))
+	api.PATCH("/devices/:type/:id", s.handle(s.setDevice))
+	api.DELETE("/devices/:type/:id", s.handle(s.removeDevice))
+}
+
+// listDevices answers GET /api/devices?type=&status=&owner=&group=&active=&text=&after=&limit=. "after" is the last device
+// of the page before, as {type}/{id}.
 func (s *Server) listDevices(c *gin.Context) error {
 	principal, err := s.authenticate(c.Request)
 	if err != nil {
@@ -23,15 +33,17 @@ func (s *Server) listDevices(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	filter, err := deviceFilter(c)
+	if err != nil {
+		return err
+	}
 	var after channels.DeviceRef
 	if text := c.Query("after"); text != "" {
-		deviceType, id, ok := strings.Cut(text, "/")
-		if !ok {
+		if after, err = devices.ParseRef(text); err != nil {
 			return badRequest("after: want {type}/{id}.")
 		}
-		after = channels.DeviceRef{Type: deviceType, ID: id}
 	}
-	list, err := s.opts.Registry.List(c.Request.Context(), c.Query("type"), after, limit)
+	list, err := s.opts.Registry.List(c.Request.Context(), filter, after, limit)
 	if err != nil {
 		return fmt.Errorf("list devices: %w", err)
 	}
@@ -47,6 +59,25 @@ func (s *Server) listDevices(c *gin.Context) error {
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, gin.H{"devices": visible, "next": next})
 	return nil
+}
+
+// deviceFilter reads what a list is narrowed to.
+func deviceFilter(c *gin.Context) (devices.Filter, error) {
+	f := devices.Filter{
+		Type: c.Query("type"), Status: devices.Status(c.Query("status")), Owner: c.Query("owner"), Group: c.Query("group"),
+		Text: c.Query("text"),
+	}
+	if text := c.Query("active"); text != "" {
+		active, err := strconv.ParseBool(text)
+		if err != nil {
+			return f, badRequest("active: want true or false.")
+		}
+		f.Active = &active
+	}
+	if err := f.Validate(); err != nil {
+		return f, badRequest(sentence(err))
+	}
+	return f, nil
 }
 
 // visible keeps the devices whose events the principal may read.
@@ -72,12 +103,21 @@ func (s *Server) visible(c *gin.Context, p channels.Principal, list []devices.De
 // showDevice answers GET /api/devices/{type}/{id} with the device and the cursor of its stream, read before
 // it: a stream that starts there misses nothing.
 func (s *Server) showDevice(c *gin.Context) error {
-	ref := channels.DeviceRef{Type: c.Param("type"), ID: c.Param("id")}
+	ref := pathRef(c)
 	channel, err := channels.Device(ref.Type, ref.ID)
 	if err != nil {
 		return badRequest(sentence(err))
 	}
 	if _, err := s.reader(c, channel); err != nil {
+		return err
+	}
+	return s.writeDevice(c, http.StatusOK, ref)
+}
+
+// writeDevice answers with the device and the cursor of its stream.
+func (s *Server) writeDevice(c *gin.Context, status int, ref channels.DeviceRef) error {
+	channel, err := channels.Device(ref.Type, ref.ID)
+	if err != nil {
 		return err
 	}
 	cursor, err := s.opts.Log.Heads(c.Request.Context(), []channels.Channel{channel})
@@ -92,7 +132,7 @@ func (s *Server) showDevice(c *gin.Context) error {
 		return channels.ErrNotFound
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, struct {
+	c.JSON(status, struct {
 		devices.Device
 		Cursor channels.Cursor `json:"cursor"`
 	}{found[0], cursor})

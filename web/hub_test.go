@@ -164,7 +164,7 @@ func openHubOn(t testing.TB, database string, changes ...func(*web.Options)) *hu
 		}
 	})
 	opts := web.Options{
-		Log: h.store, Records: h.store, Reader: channels.NewReader(h.store, standardRules), Publisher: h.publisher, Registry: h.store,
+		Log: h.store, Records: h.store, Reader: channels.NewReader(h.store, standardRules), Publisher: h.publisher, Registry: h.store, Editor: h.store,
 		Authenticator: visitors{}, Authorizer: standardRules, Sealer: sealer,
 		Verifier:     grip.NewVerifier([]grip.Proxy{{Key: h.key}}),
 		RequireProxy: true,
@@ -256,7 +256,8 @@ func (h *hub) device(deviceType, id, data string) channels.Event {
 	if err := json.Unmarshal([]byte(data), &values); err != nil {
 		h.Fatal(err)
 	}
-	state := devices.Changes{{DeviceRef: ref, Status: devices.Online, LastSeen: h.clock.Now(), Values: values}}
+	state := devices.Changes{{DeviceRef: ref, Register: true, State: devices.State{
+		Status: devices.Online, LastSeen: h.clock.Now(), Values: values}}}
 	events, err := h.publisher.Publish(h.Context(), channels.Batch{Drafts: []channels.Draft{d}, State: []any{state}})
 	if err != nil {
 		h.Fatal(err)

@@ -59,7 +59,9 @@ func (downLog) Devices(context.Context, []channels.DeviceRef) ([]devices.Device,
 	return nil, errDown
 }
 
-func (downLog) List(context.Context, string, channels.DeviceRef, int) ([]devices.Device, error) {
+func (downLog) WithCodes(context.Context, []string) ([]devices.Device, error) { return nil, errDown }
+
+func (downLog) List(context.Context, devices.Filter, channels.DeviceRef, int) ([]devices.Device, error) {
 	return nil, errDown
 }
 
@@ -70,7 +72,7 @@ func TestALogThatIsDownIsNoRefusalAndNoSecret(t *testing.T) {
 	})
 	for _, target := range []string{
 		"/", "/events/foo/", "/events/foo/?lastEventId=foo:1", "/iot/stream/pump/", "/realtime/sse/", "/iot/poll/pump/", "/iot/poll/pump/?cursor=iot_pump:1",
-		"/api/channels/foo/events", "/api/channels/foo/events?after=1", "/api/channels/foo/events?since=1h", "/api/devices", "/api/devices/pump/p1",
+		"/api/channels/foo/events", "/api/channels/foo/events?after=1", "/api/channels/foo/events?since=1h", "/api/devices", "/api/devices/pump/p1", "/api/devices/export",
 	} {
 		w := h.get(target, "X-User", "7")
 		wantProblem(t, w, http.StatusInternalServerError)

@@ -79,7 +79,7 @@ func (s *Server) dashboard(c *gin.Context, page *template.Template) error {
 	if err != nil {
 		return fmt.Errorf("read the heads of %d channels: %w", len(chans), err)
 	}
-	list, err := s.opts.Registry.List(ctx, "", channels.DeviceRef{}, dashboardDevices)
+	list, err := s.opts.Registry.List(ctx, devices.Filter{}, channels.DeviceRef{}, dashboardDevices)
 	if err != nil {
 		return fmt.Errorf("list devices: %w", err)
 	}
@@ -100,7 +100,7 @@ func (s *Server) dashboard(c *gin.Context, page *template.Template) error {
 
 // deviceTypes are those of the devices that the visitor may see as a whole type.
 func (s *Server) deviceTypes(c *gin.Context, p channels.Principal) ([]string, error) {
-	list, err := s.opts.Registry.List(c.Request.Context(), "", channels.DeviceRef{}, dashboardDevices)
+	list, err := s.opts.Registry.List(c.Request.Context(), devices.Filter{}, channels.DeviceRef{}, dashboardDevices)
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
 	}

@@ -37,6 +37,7 @@ type Options struct {
 	Reader    *channels.Reader
 	Publisher Publisher
 	Registry  devices.Registry
+	Editor    devices.Editor
 	// Audience tells who is watching; nil where no proxy tells.
 	Audience      Audience
 	Authenticator Authenticator

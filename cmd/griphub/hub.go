@@ -102,6 +102,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		AssetsDir:       h.cfg.Assets.Dir,
 		Logger:          h.log,
 		Now:             now,
+		Editor:          h.db,
 	}
 	if h.audience != nil {
 		options.Audience = h.audience
