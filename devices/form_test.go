@@ -57,7 +57,7 @@ func TestAPatchThatIsWrongIsRefusedByField(t *testing.T) {
 		`{"groups":["a"]}`:                   `groups[0]: want {"id","name"}`,
 		`{"groups":[{"name":"a"}]}`:          "groups[0].id: is missing",
 		`{"groups":[{"id":"a"},{"id":"a"}]}`: `groups[1].id: "a" stands twice`,
-		`{"groups":[{"id":"a","nmae":"A"}]}`: "groups[0].nmae: is no field of a group",
+		`{"groups":[{"id":"a","named":"A"}]}`: "groups[0].named: is no field of a group",
 		`{"groups":[{"id":"a","name":7}]}`:   "groups[0].name: want text",
 		`{"groups":[{"id":"` + long + `"}]}`: "groups[0].id: want text of at most 128 bytes without control characters",
 		`{"groups":[` + strings.Repeat(`{"id":"a"},`, 32) + `{"id":"a"}]}`: "groups: more than 32",
@@ -65,7 +65,7 @@ func TestAPatchThatIsWrongIsRefusedByField(t *testing.T) {
 		`{"attributes":{"a":"` + strings.Repeat("x", 17000) + `"}}`: "attributes: longer than 16384 bytes",
 		`{"status":"online"}`: "status: is what the device reports, or the registry's own, and cannot be set",
 		`{"temperature":1}`:   "temperature: is what the device reports, or the registry's own, and cannot be set",
-		`{"nmae":"a"}`:        "nmae: is no field of a device",
+		`{"named":"a"}`:        "named: is no field of a device",
 	} {
 		_, _, err := devices.ParsePatch([]byte(body))
 		if err == nil || err.Error() != want {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/store"
 )
 
@@ -30,6 +31,16 @@ func children() map[string]func(ctx context.Context, s store.Store) error {
 					return err
 				}
 				fmt.Println(int64(events[batchOfChild-1].Seq("a")))
+			}
+		},
+		"edit": func(ctx context.Context, s store.Store) error {
+			for i := 1; ; i++ {
+				edit := devices.Edit{DeviceRef: pump, Kind: devices.EditSet}
+				edit.Patch.Name, edit.Patch.Latitude = new(fmt.Sprint(i)), new(float64(i%90))
+				if err := s.Edit(ctx, []devices.Edit{edit}); err != nil {
+					return err
+				}
+				fmt.Println(i)
 			}
 		},
 		"lead": func(ctx context.Context, s store.Store) error {

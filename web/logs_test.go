@@ -83,7 +83,7 @@ func TestALogThatIsDownIsNoRefusalAndNoSecret(t *testing.T) {
 	for _, body := range []string{opening, frame("TEXT", `{"action":"ping","cursor":"foo:1"}`), frame("TEXT", `{"action":"ping","cursor":""}`)} {
 		wantProblem(t, h.batch("/ws/events/?channel=foo&cursor=foo:1", body), http.StatusInternalServerError)
 	}
-	if n := strings.Count(h.logged.String(), errDown.Error()); n != 15 {
+	if n := strings.Count(h.logged.String(), errDown.Error()); n != 16 {
 		t.Errorf("%d failures are logged", n)
 	}
 }
