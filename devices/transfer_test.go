@@ -88,12 +88,12 @@ func TestATableMayBeWrittenByHand(t *testing.T) {
 
 func TestAMistakeInAnImportIsNamedByLineAndField(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                       "there is no device in the file",
-		"device_type,device_id\n":                "there is no device in the file",
-		"\n":                                     "there is no device in the file",
-		"device_type,device_id\npump\n":          "line 2: wrong number of fields",
-		"device_type,device_id\npump,\"1\n":      `line 2: extraneous or missing " in quoted-field`,
-		"device_type,device_id,named\npump,1,x\n": "line 2: named: is no field of a device",
+		"":                                  "there is no device in the file",
+		"device_type,device_id\n":           "there is no device in the file",
+		"\n":                                "there is no device in the file",
+		"device_type,device_id\npump\n":     "line 2: wrong number of fields",
+		"device_type,device_id\npump,\"1\n": `line 2: extraneous or missing " in quoted-field`,
+		"device_type,device_id,named\npump,1,x\n":                                      "line 2: named: is no field of a device",
 		"device_type,device_id,status\npump,1,online\n":                                "line 2: status: is what the device reports, or the registry's own, and cannot be set",
 		"device_type,device_id,name\npump,1,a\npump,2,\"a\nb\"\n":                      "line 3: name: want text of at most 255 bytes without control characters",
 		"device_type,device_id,name\npump,1,\xff\n":                                    "line 2: name: want text of at most 255 bytes without control characters",
