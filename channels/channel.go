@@ -3,6 +3,7 @@ package channels
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -81,13 +82,13 @@ func (c Channel) Escape() string { return escape(string(c), keepInCursor) }
 
 // Grip returns the channel's name at the proxy, without the deployment's prefix: "events-" and the
 // escaped name, as django-eventstream has it.
-func (c Channel) Grip() string { return "events-" + c.Escape() }
+func (c Channel) Grip() string { return c.GripIn(FormEvents) }
 
-// FromGrip is the reverse of Grip: it reads a channel's name back from the proxy's Grip-Last header. ok is
+// FromGrip is the reverse of Grip and GripIn: it reads a channel's name back from the proxy's Grip-Last header. ok is
 // false for names that are not an event channel's.
 func FromGrip(name string) (c Channel, ok bool) {
-	escaped, ok := strings.CutPrefix(name, "events-")
-	if !ok {
+	form, escaped, ok := strings.Cut(name, "-")
+	if !ok || Form(form) != FormEvents && !slices.Contains(HTMLForms(), Form(form)) {
 		return "", false
 	}
 	c, err := unescape(escaped)

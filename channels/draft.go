@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -146,6 +147,9 @@ func (d *Draft) validateScope() error {
 // would be mistaken for one.
 var reservedTypes = []string{"stream-open", "stream-reset", "stream-error", "stream-replay", "keep-alive"}
 
+// ReservedType tells whether the stream protocol itself sends events of that type.
+func ReservedType(t string) bool { return slices.Contains(reservedTypes, t) }
+
 func validateType(t string) error {
 	if len(t) > MaxTypeBytes {
 		return invalid("event", "longer than %d bytes", MaxTypeBytes)
@@ -153,10 +157,8 @@ func validateType(t string) error {
 	if strings.ContainsAny(t, "\r\n\x00") || !utf8.ValidString(t) {
 		return invalid("event", "holds a line break or is not UTF-8")
 	}
-	for _, r := range reservedTypes {
-		if t == r {
-			return invalid("event", "%q is reserved by the stream protocol", t)
-		}
+	if ReservedType(t) {
+		return invalid("event", "%q is reserved by the stream protocol", t)
 	}
 	return nil
 }

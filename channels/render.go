@@ -59,36 +59,60 @@ func cutLine(data []byte) (line, rest []byte, more bool) {
 	return data[:i], data[end:], true
 }
 
+// A Block is one server-sent event of those that show an event to streams.
+type Block struct {
+	// Name is the SSE event name; empty for none.
+	Name string
+	Data []byte
+}
+
 // AppendSSE appends the event as streams show it, with the given id.
 //
 // Events of a user and global events have the form of DjangoRealtime: an unnamed message whose JSON object
-// names the type. All others are named by their type. A replay stands right behind an event stream-replay that tells
-// so, as its own data has to stay as it is.
-//
-// Of an event that is shown to nobody only the id is left, which moves a viewer's position and is no event (HTML Living
-// Standard, section 9.2.6).
-func (e *Event) AppendSSE(dst []byte, id string) []byte {
-	if e.hidden() {
-		if id == "" {
-			return dst
-		}
-		return append(appendField(dst, "id", id), '\n')
+// names the type. All others are named by their type. Of an event that is shown to nobody there is the id alone.
+func (e *Event) AppendSSE(dst []byte, id string) []byte { return e.AppendBlocks(dst, e.blocks(), id) }
+
+// AppendBlocks is AppendSSE for an event that is shown as those blocks; none leave the id alone. The last has the id: a viewer
+// that is cut off before it is shown all of them again.
+func (e *Event) AppendBlocks(dst []byte, blocks []Block, id string) []byte {
+	before, after := e.aroundID(blocks)
+	if len(before)+len(after) == 0 && id == "" {
+		return dst
 	}
-	name, data := e.streamForm()
-	return AppendSSE(e.appendReplay(dst), name, id, data)
+	dst = appendField(append(dst, before...), "id", id)
+	if len(after) == 0 {
+		return append(dst, '\n')
+	}
+	return append(dst, after...)
 }
 
-// appendTemplate appends what AppendSSE does in the form that the proxy's build-id filter reads: every "%"
-// doubled, and the id left to the proxy as "%I".
-func (e *Event) appendTemplate(dst []byte) []byte {
-	const id = "id: %I\n"
-	if e.hidden() {
-		return append(dst, id+"\n"...)
+// appendTemplate is AppendBlocks in the form that the proxy's build-id filter reads: every "%" doubled, and the id left to the
+// proxy as "%I".
+func (e *Event) appendTemplate(dst []byte, blocks []Block) []byte {
+	before, after := e.aroundID(blocks)
+	dst = append(grip.AppendBuildID(dst, before), "id: %I\n"...)
+	if len(after) == 0 {
+		return append(dst, '\n')
 	}
+	return grip.AppendBuildID(dst, after)
+}
+
+// aroundID returns what stands before and after the id; nothing where nothing is shown.
+func (e *Event) aroundID(blocks []Block) (before, after []byte) {
+	if e.hidden() || len(blocks) == 0 {
+		return nil, nil
+	}
+	before = e.appendReplay(nil)
+	last := blocks[len(blocks)-1]
+	for _, b := range blocks[:len(blocks)-1] {
+		before = AppendSSE(before, b.Name, "", b.Data)
+	}
+	return appendField(before, "event", last.Name), appendData(nil, last.Data)
+}
+
+func (e *Event) blocks() []Block {
 	name, data := e.streamForm()
-	dst = grip.AppendBuildID(e.appendReplay(dst), appendField(nil, "event", name))
-	dst = append(dst, id...)
-	return grip.AppendBuildID(dst, appendData(nil, data))
+	return []Block{{name, data}}
 }
 
 // appendReplay appends what tells viewers that the event behind it is one that they may have had already. It has no id: a viewer
@@ -242,10 +266,6 @@ func AppendResetItem(dst []grip.Item, gripChannel, prefix string) []grip.Item {
 // each viewer stands in the other channels. Long polls are told to ask again. An event that is shown to nobody moves
 // streams on and says nothing to others.
 func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
-	var meta map[string]string
-	if len(e.SkipUsers) > 0 {
-		meta = map[string]string{grip.MetaSkipUsers: strings.Join(e.SkipUsers, ",")}
-	}
 	for _, p := range e.Positions {
 		switch p.Channel {
 		case System:
@@ -256,25 +276,31 @@ func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 			}
 			continue
 		}
-		item := grip.Item{Channel: prefix + p.Channel.Grip(), Meta: meta}
-		if e.hidden() {
-			if p.Seq == 0 {
-				continue
-			}
-		} else {
+		item, ok := e.StreamItem(p, FormEvents, prefix, e.blocks())
+		if !ok {
+			continue
+		}
+		if !e.hidden() {
 			item.WSMessage = &grip.WSMessage{Content: e.AppendMessage(nil, p.Channel)}
 			item.HTTPResponse = &grip.HTTPResponse{Action: grip.ActionHint}
-		}
-		if p.Seq > 0 {
-			item.ID, item.PrevID = p.Seq.String(), (p.Seq - 1).String()
-			item.HTTPStream = &grip.HTTPStream{
-				Content:        e.appendTemplate(nil),
-				ContentFilters: []string{grip.FilterBuildID},
-			}
-		} else {
-			item.HTTPStream = &grip.HTTPStream{Content: e.AppendSSE(nil, "")}
 		}
 		dst = append(dst, item)
 	}
 	return dst
+}
+
+// StreamItem returns what is published for the streams of one of the event's channels in one form, where the event is shown
+// as those blocks. ok is false where there is nothing to publish.
+func (e *Event) StreamItem(p Position, form Form, prefix string, blocks []Block) (item grip.Item, ok bool) {
+	item.Channel = prefix + p.Channel.GripIn(form)
+	if len(e.SkipUsers) > 0 {
+		item.Meta = map[string]string{grip.MetaSkipUsers: strings.Join(e.SkipUsers, ",")}
+	}
+	if p.Seq == 0 {
+		item.HTTPStream = &grip.HTTPStream{Content: e.AppendBlocks(nil, blocks, "")}
+		return item, len(item.HTTPStream.Content) > 0
+	}
+	item.ID, item.PrevID = p.Seq.String(), (p.Seq - 1).String()
+	item.HTTPStream = &grip.HTTPStream{Content: e.appendTemplate(nil, blocks), ContentFilters: []string{grip.FilterBuildID}}
+	return item, true
 }

@@ -55,6 +55,9 @@ func (p *Processor) apply(f *folding, i int, r *report, before map[channels.Devi
 		r.refused = err.Error()
 		return
 	}
+	if n := len(f.drafted); n > 0 && f.drafted[n-1] == i && p.keepState(r.ref.Type) {
+		f.batch.Drafts[n-1].Private = device.state()
+	}
 	if _, known := f.after[r.ref]; changed && !known {
 		device.registered = true
 		f.after[r.ref] = device

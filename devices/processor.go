@@ -23,6 +23,8 @@ type Options struct {
 	RefuseUnknown bool
 	// CacheBytes bounds the memory for what is known of devices; 0 for 64 MiB.
 	CacheBytes int
+	// KeepState tells whether the events of a type of devices keep the device's State in their private data. nil keeps none.
+	KeepState func(deviceType string) bool
 }
 
 const defaultCacheBytes = 64 << 20
@@ -36,6 +38,7 @@ type Processor struct {
 	publisher Publisher
 	registry  Registry
 	register  bool
+	keepState func(deviceType string) bool
 
 	mu    sync.Mutex
 	cache *cache
@@ -50,10 +53,14 @@ func NewProcessor(publisher Publisher, registry Registry, options Options) *Proc
 	if options.CacheBytes == 0 {
 		options.CacheBytes = defaultCacheBytes
 	}
+	if options.KeepState == nil {
+		options.KeepState = func(string) bool { return false }
+	}
 	return &Processor{
 		publisher: publisher,
 		registry:  registry,
 		register:  !options.RefuseUnknown,
+		keepState: options.KeepState,
 		cache:     newCache(options.CacheBytes),
 		names:     make(names),
 	}

@@ -29,6 +29,7 @@ const linkLife = time.Hour
 type ticket struct {
 	Family   string             `json:"f"`
 	Channels []channels.Channel `json:"c"`
+	Form     channels.Form      `json:"h,omitempty"`
 	User     string             `json:"u,omitempty"`
 	Patterns []channels.Pattern `json:"p,omitempty"`
 	Admin    bool               `json:"a,omitempty"`
@@ -42,7 +43,7 @@ type ticket struct {
 // newTicket keeps of the principal what the authorizer's decisions depend on.
 func (s *Server) newTicket(st *stream) ticket {
 	p := s.reduced(st.principal, st.channels)
-	t := ticket{Family: st.family.name, Channels: st.channels, User: p.User, Patterns: p.Channels, Admin: p.Admin}
+	t := ticket{Family: st.family.name, Channels: st.channels, Form: st.form, User: p.User, Patterns: p.Channels, Admin: p.Admin}
 	if !p.Expires.IsZero() {
 		t.Expires = p.Expires.Unix()
 	}
@@ -107,7 +108,7 @@ func (s *Server) openTicket(r *http.Request, sealed string) (*stream, error) {
 	if s.sealer.open(sealNextLink, sealed, &t, s.now()) != nil {
 		return nil, errBadLink
 	}
-	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, kicks: t.Kicks, followed: true}
+	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, form: t.Form, kicks: t.Kicks, followed: true}
 	if st.family == nil || st.principal.Expired(s.now()) {
 		return nil, errBadLink
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/fragments"
 	"github.com/griphub/griphub/grip"
 )
 
@@ -47,6 +48,8 @@ type Options struct {
 	Verifier grip.Verifier
 	// RequireProxy refuses stream requests that did not.
 	RequireProxy bool
+	// Fragments turn device events into HTML for streams that ask for it; nil for none.
+	Fragments *fragments.Library
 	// Prefix stands before the GRIP channels of this deployment; empty for none.
 	Prefix string
 	Stream StreamOptions
@@ -99,6 +102,11 @@ func NewServer(opts Options) (*Server, error) {
 	s.families.realtime = realtimeFamily(opts.Stream.RealtimeKeepAlive)
 
 	var err error
+	if s.opts.Fragments == nil {
+		if s.opts.Fragments, err = fragments.Open("", fragments.Options{}); err != nil {
+			return nil, err
+		}
+	}
 	if s.guard, err = newGuard(opts.CORS); err != nil {
 		return nil, err
 	}

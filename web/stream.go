@@ -22,6 +22,8 @@ type stream struct {
 	family    *family
 	principal channels.Principal
 	channels  []channels.Channel
+	// form is how device events are shown, on channels that have it.
+	form channels.Form
 	// from is where the viewer stands; channels that it does not name start at their head.
 	from channels.Cursor
 	// kicks is the place up to which the stream knows who was kicked.
@@ -34,6 +36,9 @@ type stream struct {
 func (s *Server) serveStream(c *gin.Context, f *family, chans selector) error {
 	streamHeaders(c.Writer.Header())
 	st, err := s.openStream(c.Request, f, chans)
+	if err == nil {
+		st.form, err = s.formOf(c.Request, st.channels)
+	}
 	if err == nil && c.Request.Method == http.MethodHead {
 		c.Header("Content-Type", eventStream)
 		c.Status(http.StatusOK)
@@ -186,7 +191,7 @@ func (s *Server) hold(c *gin.Context, st *stream) error {
 	if err != nil {
 		return err
 	}
-	body, cursor, more := st.render(&replay)
+	body, cursor, more := s.render(st, &replay)
 	var onward channels.Cursor
 	if more {
 		onward = cursor
@@ -216,7 +221,7 @@ func (s *Server) hold(c *gin.Context, st *stream) error {
 // render writes the opening, resets and missed events, up to what one reply may hold, and returns the place
 // after them. The text is in the form that the proxy's build-id filter reads, which it is wherever the
 // cursor has a position.
-func (st *stream) render(replay *channels.Replay) (body []byte, cursor channels.Cursor, more bool) {
+func (s *Server) render(st *stream, replay *channels.Replay) (body []byte, cursor channels.Cursor, more bool) {
 	cursor = append(channels.Cursor(nil), replay.Start...)
 	var out []byte
 	if !st.followed {
@@ -242,7 +247,7 @@ func (st *stream) render(replay *channels.Replay) (body []byte, cursor channels.
 		if step.Event.Skips(st.principal.User) {
 			continue
 		}
-		one = step.Event.AppendSSE(one[:0], cursor.String())
+		one = s.appendEvent(one[:0], st, step, cursor.String())
 		size := len(out)
 		out = grip.AppendBuildID(out, one)
 		// The first event of a next link's reply goes out whatever its size: such replies are not bounded.
@@ -259,7 +264,7 @@ func (st *stream) render(replay *channels.Replay) (body []byte, cursor channels.
 func (s *Server) holdChannels(st *stream, cursor channels.Cursor) []grip.Channel {
 	subs := make([]grip.Channel, 0, len(st.channels)+1)
 	for _, c := range st.channels {
-		sub := grip.Channel{Name: s.opts.Prefix + c.Grip(), Filters: []string{grip.FilterSkipUsers}}
+		sub := grip.Channel{Name: s.gripName(st, c), Filters: []string{grip.FilterSkipUsers}}
 		if seq, ok := cursor.Find(c); ok {
 			sub.PrevID = seq.String()
 			sub.Filters = []string{grip.FilterBuildID, grip.FilterSkipUsers}
@@ -282,7 +287,7 @@ func (s *Server) holdMeta(st *stream, cursor channels.Cursor) map[string]string 
 		format := make([]string, len(cursor))
 		for i, p := range cursor {
 			name := string(grip.AppendBuildID(nil, p.Channel.Escape()))
-			format[i] = name + ":" + grip.IDFormatPosition(s.opts.Prefix+p.Channel.Grip())
+			format[i] = name + ":" + grip.IDFormatPosition(s.gripName(st, p.Channel))
 		}
 		meta[grip.MetaIDFormat] = strings.Join(format, ",")
 	}
