@@ -82,9 +82,7 @@ func blocks(form channels.Form, e *channels.Event, fragments []fragment) []block
 			continue
 		}
 		message = append(message, `<hx-partial hx-target="`...)
-		message = append(message, Target(channels.DeviceRef{}, f.file.name)...)
-		message = append(message, ',')
-		message = append(message, Target(e.Device, f.file.name)...)
+		message = append(message, target(e.Device, f.file.name)...)
 		message = append(message, `">`...)
 		message = append(append(message, f.html...), "</hx-partial>"...)
 	}
@@ -94,13 +92,10 @@ func blocks(form channels.Form, e *channels.Event, fragments []fragment) []block
 	return []block{{data: message}}
 }
 
-// Target is the CSS selector of elements for a template's fragments: of the one device or, for the zero value, of any. It needs no
-// further escaping in an HTML attribute.
-func Target(ref channels.DeviceRef, name string) string {
-	if ref == (channels.DeviceRef{}) {
-		return "[data-fragment='" + cssString(name) + "']"
-	}
-	return "[data-fragment='" + cssString(ref.Type+"/"+ref.ID+"/"+name) + "']"
+// target is where in a page htmx 4 puts a template's fragments: what names the template within the element that is connected, and
+// what names the device as well, anywhere. It needs no further escaping in an HTML attribute.
+func target(ref channels.DeviceRef, name string) string {
+	return "findAll [data-fragment='" + cssString(name) + "'],[data-fragment='" + cssString(ref.Type+"/"+ref.ID+"/"+name) + "']"
 }
 
 // cssString writes what may stand between the quotes of a string (CSS Syntax Module, section 4.3.7). What means anything

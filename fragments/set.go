@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -74,14 +73,6 @@ func load(files fs.FS, dir string) (*set, error) {
 
 // add parses one template of a type.
 func (s *set) add(shared *template.Template, name, text string) error {
-	folder := path.Dir(name)
-	deviceType, err := url.PathUnescape(folder)
-	if err != nil {
-		return fmt.Errorf("the directory %q is no device type: %w", folder, err)
-	}
-	if _, err := channels.Device(deviceType, ""); err != nil {
-		return fmt.Errorf("the directory %q is no device type: %w", folder, err)
-	}
 	f := file{name: strings.TrimSuffix(path.Base(name), extension), path: name}
 	if !fileName.MatchString(f.name) || channels.ReservedType(f.name) {
 		return errors.New("the name cannot be an event's: letters, digits, \"_\", \".\" and \"-\", and none that the stream protocol uses")
@@ -100,6 +91,7 @@ func (s *set) add(shared *template.Template, name, text string) error {
 		return err
 	}
 	f.aims = strings.Contains(text, "hx-swap-oob") || strings.Contains(text, "<hx-partial")
+	deviceType := path.Dir(name)
 	s.types[deviceType] = append(s.types[deviceType], f)
 	return nil
 }

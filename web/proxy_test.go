@@ -218,33 +218,39 @@ func (v *viewer) events() []seen {
 // deliver has the proxy send an event that is published, if it fits the positions.
 func (v *viewer) deliver(e channels.Event) {
 	v.Helper()
-	for _, item := range e.AppendItems(nil, "") {
-		sub, subscribed := v.in.subscriptions[item.Channel]
-		if !subscribed || slices.Contains(strings.Split(item.Meta[grip.MetaSkipUsers], ","), v.in.meta[grip.MetaUser]) && v.in.meta[grip.MetaUser] != "" {
-			continue
-		}
-		required := item.Meta[grip.MetaRequireSub]
-		if _, holds := v.in.subscriptions[required]; item.HTTPStream == nil || required != "" && !holds && slices.Contains(sub.filters, grip.FilterRequireSub) {
-			continue
-		}
-		if item.HTTPStream.Action == grip.ActionHint {
-			v.follow()
-			continue
-		}
-		if sub.prevID != "" && item.PrevID != v.last[item.Channel] {
-			v.follow() // a gap
-			continue
-		}
-		body := string(item.HTTPStream.Content)
-		if slices.Contains(sub.filters, grip.FilterBuildID) {
-			v.last[item.Channel] = item.ID
-			var err error
-			if body, err = buildID(body, v.renderID()); err != nil {
-				v.Fatalf("the proxy closes the stream: %v in %q", err, body)
-			}
-		}
-		v.text += body
+	items := e.AppendItems(nil, "")
+	for i := range items {
+		v.deliverItem(&items[i])
 	}
+}
+
+func (v *viewer) deliverItem(item *grip.Item) {
+	v.Helper()
+	sub, subscribed := v.in.subscriptions[item.Channel]
+	if !subscribed || slices.Contains(strings.Split(item.Meta[grip.MetaSkipUsers], ","), v.in.meta[grip.MetaUser]) && v.in.meta[grip.MetaUser] != "" {
+		return
+	}
+	required := item.Meta[grip.MetaRequireSub]
+	if _, holds := v.in.subscriptions[required]; item.HTTPStream == nil || required != "" && !holds && slices.Contains(sub.filters, grip.FilterRequireSub) {
+		return
+	}
+	if item.HTTPStream.Action == grip.ActionHint {
+		v.follow()
+		return
+	}
+	if sub.prevID != "" && item.PrevID != v.last[item.Channel] {
+		v.follow() // a gap
+		return
+	}
+	body := string(item.HTTPStream.Content)
+	if slices.Contains(sub.filters, grip.FilterBuildID) {
+		v.last[item.Channel] = item.ID
+		var err error
+		if body, err = buildID(body, v.renderID()); err != nil {
+			v.Fatalf("the proxy closes the stream: %v in %q", err, body)
+		}
+	}
+	v.text += body
 }
 
 // renderID is the id_format with the positions.

@@ -135,6 +135,9 @@ func NewServer(opts Options) (*Server, error) {
 	if err := s.registerPages(engine); err != nil {
 		return nil, err
 	}
+	if err := s.registerComponents(engine); err != nil {
+		return nil, err
+	}
 	if err := s.registerStreams(engine); err != nil {
 		return nil, err
 	}

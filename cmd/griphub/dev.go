@@ -116,6 +116,10 @@ func (a *app) devConfig(f devFlags) (devSetup, error) {
 	if !given.IsSet("mqtt.url") {
 		d.broker = localAddress(f.mqtt)
 	}
+	templates := filepath.Join(f.dir, "templates")
+	if err := os.MkdirAll(templates, 0o700); err != nil {
+		return devSetup{}, fmt.Errorf("data directory: %w", err)
+	}
 	secret, sigKey := keptSecrets(written)
 	d.sigKey = sigKey
 	stats, err := pushpin.StatsURL(f.dir)
@@ -130,10 +134,11 @@ func (a *app) devConfig(f devFlags) (devSetup, error) {
 		"grip.stats": fmt.Sprintf("[%q]", stats),
 	}
 	standard := map[string]string{
-		"secret":    secret,
-		"database":  "sqlite:" + filepath.Join(f.dir, "griphub.db"),
-		"mqtt.url":  "mqtt://" + localAddress(f.mqtt),
-		"auth.mode": "none",
+		"secret":        secret,
+		"database":      "sqlite:" + filepath.Join(f.dir, "griphub.db"),
+		"mqtt.url":      "mqtt://" + localAddress(f.mqtt),
+		"auth.mode":     "none",
+		"templates.dir": templates,
 	}
 	for key, value := range standard {
 		if !given.IsSet(section(key)) {
@@ -220,6 +225,7 @@ func (d *devSetup) stages(f devFlags, h *hub, log *slog.Logger) ([]stage, error)
 		return nil, err
 	}
 	list := append([]stage{{name: "proxy", run: server.Run}}, own...)
+	list = append(list, stage{name: "watching the templates", run: h.fragments.Watch})
 	if f.fleet > 0 {
 		broker, err := bridgeConfig(d.cfg)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/cmd/griphub/config"
 	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/fragments"
 	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/pushpin"
 	"github.com/griphub/griphub/store"
@@ -25,6 +26,7 @@ type hub struct {
 	db        store.Store
 	rules     channels.Rules
 	proxies   []grip.Proxy
+	fragments *fragments.Library
 	client    *pushpin.Client
 	audience  *pushpin.Audience // nil where no proxy tells who is watching
 	publisher *channels.Publisher
@@ -68,7 +70,12 @@ func newHub(ctx context.Context, cfg config.Config, visitors *identity, ownBroke
 }
 
 func (h *hub) assemble(visitors *identity, ownBroker string) error {
-	h.client = newClient(h.cfg, h.proxies, h.registry, h.log)
+	var err error
+	h.fragments, err = fragments.Open(h.cfg.Templates.Dir, fragments.Options{Logger: h.log, Registerer: h.registry})
+	if err != nil {
+		return err
+	}
+	h.client = newClient(h.cfg, h.proxies, h.fragments, h.registry, h.log)
 	h.publisher = channels.NewPublisher(h.db, h.rules, h.client, now)
 	sealer, err := sealer(h.cfg)
 	if err != nil {
@@ -92,6 +99,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		Sealer:          sealer,
 		Verifier:        grip.NewVerifier(h.proxies),
 		RequireProxy:    h.cfg.Grip.RequireProxy,
+		Fragments:       h.fragments,
 		Prefix:          h.cfg.Grip.Prefix,
 		Stream:          streamOptions(h.cfg),
 		Routes:          streamRoutes(h.cfg),
@@ -123,7 +131,10 @@ func (h *hub) connect(ownBroker string) error {
 	if err != nil {
 		return err
 	}
-	processor := devices.NewProcessor(h.publisher, h.db, devices.Options{RefuseUnknown: h.cfg.Devices.Unknown == "ignore"})
+	processor := devices.NewProcessor(h.publisher, h.db, devices.Options{
+		RefuseUnknown: h.cfg.Devices.Unknown == "ignore",
+		KeepState:     h.fragments.HasType,
+	})
 	watchman, err := newWatchman(h.cfg, h.audience, h.db, h.log)
 	if err != nil {
 		return err
@@ -141,10 +152,10 @@ func (h *hub) connect(ownBroker string) error {
 }
 
 // newClient returns the client of the proxies' control ports.
-func newClient(cfg config.Config, proxies []grip.Proxy, registry prometheus.Registerer, log *slog.Logger) *pushpin.Client {
+func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library, registry prometheus.Registerer, log *slog.Logger) *pushpin.Client {
 	return pushpin.NewClient(proxies, pushpin.Options{
 		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
-			return e.AppendItems(dst, cfg.Grip.Prefix)
+			return html.AppendItems(e.AppendItems(dst, cfg.Grip.Prefix), e, cfg.Grip.Prefix)
 		},
 		Reset: func(dst []grip.Item, channel string) []grip.Item {
 			return channels.AppendResetItem(dst, channel, cfg.Grip.Prefix)

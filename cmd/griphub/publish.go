@@ -16,6 +16,7 @@ import (
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/fragments"
 	"github.com/griphub/griphub/pushpin"
 	"github.com/griphub/griphub/store"
 	"github.com/griphub/griphub/web"
@@ -175,7 +176,11 @@ func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, 
 			err = closed
 		}
 	}()
-	client := newClient(cfg, list, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	html, err := fragments.Open(cfg.Templates.Dir, fragments.Options{})
+	if err != nil {
+		return err
+	}
+	client := newClient(cfg, list, html, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	publisher := channels.NewPublisher(db, channelRules, client, now)
 
 	// Both run until everything is stored and sent, or cannot be.

@@ -355,10 +355,16 @@ func (k *checker) serving() {
 	k.readable("mqtt.cert_file", k.MQTT.CertFile)
 	k.readable("mqtt.key_file", k.MQTT.KeyFile)
 	k.readable("auth.jwt.public_key_file", k.Auth.JWT.PublicKeyFile)
-	if dir := k.Assets.Dir; dir != "" {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			k.fail("assets.dir", "%s is not a directory", quoted(dir))
-		}
+	k.directory("templates.dir", k.Templates.Dir)
+	k.directory("assets.dir", k.Assets.Dir)
+}
+
+func (k *checker) directory(path, name string) {
+	if name == "" {
+		return
+	}
+	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+		k.fail(path, "%s is not a directory", quoted(name))
 	}
 }
 

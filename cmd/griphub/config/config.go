@@ -32,11 +32,12 @@ type Config struct {
 	Channels []Channel `yaml:"channels" default:"[{match: \"iot_**\", read: authenticated, shared: true}, {match: \"**\", read: public}]" doc:"Rules for channels; the first rule whose pattern matches decides. A channel that no rule matches is read by nobody."`
 	Streams  []Stream  `yaml:"streams" doc:"Event stream routes with a fixed set of channels, beside /events/."`
 
-	Stream  StreamSettings `yaml:"stream" doc:"What holds for every stream."`
-	CORS    CORS           `yaml:"cors" doc:"Which other origins may read streams from a browser."`
-	Publish Publish        `yaml:"publish" doc:"Who may publish over HTTP."`
-	Hooks   Hooks          `yaml:"hooks" doc:"Webhooks: HTTP endpoints that see, change or refuse events."`
-	Assets  Assets         `yaml:"assets" doc:"Third-party browser files that the pages load."`
+	Stream    StreamSettings `yaml:"stream" doc:"What holds for every stream."`
+	CORS      CORS           `yaml:"cors" doc:"Which other origins may read streams from a browser."`
+	Publish   Publish        `yaml:"publish" doc:"Who may publish over HTTP."`
+	Hooks     Hooks          `yaml:"hooks" doc:"Webhooks: HTTP endpoints that see, change or refuse events."`
+	Templates Templates      `yaml:"templates" doc:"HTML fragments of device events."`
+	Assets    Assets         `yaml:"assets" doc:"Third-party browser files that the pages load."`
 
 	// origins tells for each key that was given where it was given; dir is what relative names in the file are relative to.
 	origins map[string]origin
@@ -169,6 +170,11 @@ type Subscriber struct {
 	URL     SecretURL     `yaml:"url" doc:"Endpoint that gets the event as a JSON POST."`
 	Secret  Secret        `yaml:"secret" doc:"Signs the request, so that the endpoint can tell who called."`
 	Timeout time.Duration `yaml:"timeout" default:"5s" min:"100ms" max:"1m" doc:"How long to wait for the answer."`
+}
+
+// Templates says where the templates of HTML fragments are.
+type Templates struct {
+	Dir string `yaml:"dir" path:"true" doc:"Directory with <device type>/<name>.html. Empty means that no stream has HTML."`
 }
 
 // Assets says where third-party browser files come from.
