@@ -107,8 +107,8 @@ func (s *Shown) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// shown returns what viewers get.
-func (d *Draft) shown() (eventType string, data []byte, raw bool) {
+// AsShown returns what viewers get in place of Type, Data and Raw.
+func (d *Draft) AsShown() (eventType string, data []byte, raw bool) {
 	if d.Shown != nil {
 		return d.Shown.Type, d.Shown.Data, d.Shown.Raw
 	}

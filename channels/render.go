@@ -69,8 +69,12 @@ type Block struct {
 // AppendSSE appends the event as streams show it, with the given id.
 //
 // Events of a user and global events have the form of DjangoRealtime: an unnamed message whose JSON object
-// names the type. All others are named by their type. Of an event that is shown to nobody there is the id alone.
-func (e *Event) AppendSSE(dst []byte, id string) []byte { return e.AppendBlocks(dst, e.blocks(), id) }
+// names the type. All others are named by their type. A replay stands right behind an event stream-replay that tells
+// so, as its own data has to stay as it is.
+//
+// Of an event that is shown to nobody only the id is left, which moves a viewer's position and is no event (HTML Living
+// Standard, section 9.2.6).
+func (e *Event) AppendSSE(dst []byte, id string) []byte { return e.AppendBlocks(dst, e.Blocks(), id) }
 
 // AppendBlocks is AppendSSE for an event that is shown as those blocks; none leave the id alone. The last has the id: a viewer
 // that is cut off before it is shown all of them again.
@@ -110,7 +114,8 @@ func (e *Event) aroundID(blocks []Block) (before, after []byte) {
 	return appendField(before, "event", last.Name), appendData(nil, last.Data)
 }
 
-func (e *Event) blocks() []Block {
+// Blocks returns the one block of AppendSSE.
+func (e *Event) Blocks() []Block {
 	name, data := e.streamForm()
 	return []Block{{name, data}}
 }
@@ -132,7 +137,7 @@ func (e *Event) appendReplayMembers(dst []byte) []byte {
 }
 
 func (e *Event) streamForm() (name string, data []byte) {
-	name, data, raw := e.shown()
+	name, data, raw := e.AsShown()
 	if !raw && (e.Scope == ScopeUser || e.Scope == ScopeGlobal) {
 		return "", realtimeData(name, data)
 	}
@@ -199,7 +204,7 @@ func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
 	if members := e.envelope(); len(members) > 0 {
 		dst = append(append(dst, '{'), members...)
 	} else {
-		name, data, raw := e.shown()
+		name, data, raw := e.AsShown()
 		dst = append(dst, `{"event":`...)
 		dst = appendJSONString(dst, name)
 		dst = append(dst, `,"channel":`...)
@@ -225,7 +230,7 @@ func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
 
 // envelope returns the members of a device event's object, nil for other events.
 func (e *Event) envelope() []byte {
-	_, data, raw := e.shown()
+	_, data, raw := e.AsShown()
 	data = bytes.TrimSpace(data)
 	if e.Device == (DeviceRef{}) || raw || !isObject(data) {
 		return nil
@@ -276,7 +281,7 @@ func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 			}
 			continue
 		}
-		item, ok := e.StreamItem(p, FormEvents, prefix, e.blocks())
+		item, ok := e.StreamItem(p, FormEvents, prefix, e.Blocks())
 		if !ok {
 			continue
 		}

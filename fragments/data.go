@@ -49,7 +49,8 @@ type envelope struct {
 // dataOf reads a device's event; ok is false for other events.
 func dataOf(e *channels.Event) (d Data, ok bool) {
 	var in envelope
-	if e.Raw || e.Device == (channels.DeviceRef{}) || json.Unmarshal(e.Data, &in) != nil || in.Event == "" {
+	_, shown, raw := e.AsShown()
+	if raw || e.Device == (channels.DeviceRef{}) || json.Unmarshal(shown, &in) != nil || in.Event == "" {
 		return d, false
 	}
 	d = Data{Event: in.Event, Type: e.Device.Type, ID: e.Device.ID, Time: in.Timestamp.UTC()}
@@ -57,7 +58,8 @@ func dataOf(e *channels.Event) (d Data, ok bool) {
 	if fields, ok := d.Value.(map[string]any); ok {
 		d.Data, d.Value = fields, nil
 	}
-	if state, ok := devices.StateOf(e); ok {
+	// What a hook keeps from viewers stands in the state, too.
+	if state, ok := devices.StateOf(e); ok && e.Shown == nil {
 		d.Status, d.State = string(state.Status), decodeAll(state.Values)
 	}
 	if d.Event == devices.EventStatus {

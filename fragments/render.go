@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 
 	"github.com/griphub/griphub/channels"
@@ -18,12 +19,6 @@ type fragment struct {
 	html []byte
 }
 
-// A block is one server-sent event.
-type block struct {
-	name string
-	data []byte
-}
-
 // AppendSSE appends the event as streams of the form show it on a channel that has it (Has), with the given id. Device
 // events are fragments; where no template has anything to show, there is only the id. All other events are as they
 // were published.
@@ -32,34 +27,28 @@ func (l *Library) AppendSSE(dst []byte, form channels.Form, e *channels.Event, i
 	if !ok {
 		return e.AppendSSE(dst, id)
 	}
-	return appendBlocks(dst, blocks(form, e, fragments), id)
+	return e.AppendBlocks(dst, blocks(form, e, fragments), id)
 }
 
 // AppendItems appends what is published to a proxy for the event beside its own items: one for each channel that has
 // HTML and each form. prefix is the deployment's GRIP prefix.
 func (l *Library) AppendItems(dst []grip.Item, e *channels.Event, prefix string) []grip.Item {
-	var fragments []fragment
-	rendered, ok := false, false
-	for _, p := range e.Positions {
-		if !l.Has(p.Channel) {
-			continue
+	if !slices.ContainsFunc(e.Channels, l.Has) {
+		return dst
+	}
+	fragments, ok := l.render(e)
+	for _, form := range channels.HTMLForms() {
+		list := e.Blocks()
+		if ok {
+			list = blocks(form, e, fragments)
 		}
-		if !rendered {
-			fragments, ok = l.render(e)
-			rendered = true
-		}
-		for _, form := range channels.HTMLForms() {
-			list := []block{{e.Type, e.Data}}
-			if ok {
-				list = blocks(form, e, fragments)
-			}
-			var content []byte
-			if p.Seq > 0 {
-				content = appendTemplate(nil, list)
-			} else if content = appendBlocks(nil, list, ""); len(content) == 0 {
+		for _, p := range e.Positions {
+			if !l.Has(p.Channel) {
 				continue
 			}
-			dst = append(dst, e.StreamItem(p, form, prefix, content))
+			if item, ok := e.StreamItem(p, form, prefix, list); ok {
+				dst = append(dst, item)
+			}
 		}
 	}
 	return dst
@@ -67,11 +56,11 @@ func (l *Library) AppendItems(dst []grip.Item, e *channels.Event, prefix string)
 
 // blocks arranges an event's fragments: htmx 2 chooses by the event's name, htmx 4 takes one message that says where
 // each part goes.
-func blocks(form channels.Form, e *channels.Event, fragments []fragment) []block {
+func blocks(form channels.Form, e *channels.Event, fragments []fragment) []channels.Block {
 	if form == channels.FormHTML2 {
-		list := make([]block, len(fragments))
+		list := make([]channels.Block, len(fragments))
 		for i, f := range fragments {
-			list[i] = block{f.file.name, f.html}
+			list[i] = channels.Block{Name: f.file.name, Data: f.html}
 		}
 		return list
 	}
@@ -89,7 +78,7 @@ func blocks(form channels.Form, e *channels.Event, fragments []fragment) []block
 	if message == nil {
 		return nil
 	}
-	return []block{{data: message}}
+	return []channels.Block{{Data: message}}
 }
 
 // target is where in a page htmx 4 puts a template's fragments: what names the template within the element that is connected, and
@@ -111,31 +100,6 @@ func cssString(s string) string {
 		}
 	}
 	return b.String()
-}
-
-// appendBlocks appends an event's blocks. The last has the id: who is cut off before it is shown all of them again.
-func appendBlocks(dst []byte, list []block, id string) []byte {
-	for i, b := range list {
-		if i < len(list)-1 {
-			dst = channels.AppendSSE(dst, b.name, "", b.data)
-		} else {
-			dst = channels.AppendSSE(dst, b.name, id, b.data)
-		}
-	}
-	if len(list) == 0 && id != "" {
-		dst = append(append(append(dst, "id: "...), id...), "\n\n"...)
-	}
-	return dst
-}
-
-// appendTemplate is appendBlocks in the form that the proxy's build-id filter reads.
-func appendTemplate(dst []byte, list []block) []byte {
-	if len(list) == 0 {
-		return append(dst, "id: %I\n\n"...)
-	}
-	last := len(list) - 1
-	dst = grip.AppendBuildID(dst, appendBlocks(nil, list[:last], ""))
-	return channels.AppendSSETemplate(dst, list[last].name, list[last].data)
 }
 
 // render has every template of the device's type make its fragment; those that are blank are left out. ok is false for

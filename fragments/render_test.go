@@ -50,7 +50,7 @@ func TestItemsAreWhatTheLogShowsOnChannelsOfTheirOwn(t *testing.T) {
 	e := event(t, "pump", "p1", "data", `{"level":"50%"}`)
 	e.SkipUsers = []string{"7", "8"}
 	items := s.AppendItems(nil, e, "x-")
-	want := []string{"x-html2-iot_pump 7 6", "x-html4-iot_pump 7 6", "x-html2-iot_pump_p1 3 2", "x-html4-iot_pump_p1 3 2"}
+	want := []string{"x-html2-iot_pump 7 6", "x-html2-iot_pump_p1 3 2", "x-html4-iot_pump 7 6", "x-html4-iot_pump_p1 3 2"}
 	if len(items) != len(want) {
 		t.Fatalf("%d items: %+v", len(items), items)
 	}
@@ -58,7 +58,7 @@ func TestItemsAreWhatTheLogShowsOnChannelsOfTheirOwn(t *testing.T) {
 		if got := fmt.Sprint(item.Channel, " ", item.ID, " ", item.PrevID); got != want[i] || item.Meta["skip_users"] != "7,8" || item.WSMessage != nil || item.HTTPResponse != nil {
 			t.Errorf("item %d is %q: %+v", i, got, item)
 		}
-		form := channels.HTMLForms()[i%2]
+		form := channels.HTMLForms()[i/2]
 		rendered := strings.ReplaceAll(strings.ReplaceAll(string(item.HTTPStream.Content), "%I", "id"), "%%", "%")
 		if rendered != s.sse(form, e) {
 			t.Errorf("live:\n%s\nfrom the log:\n%s", rendered, s.sse(form, e))
@@ -109,6 +109,28 @@ func TestTheStateStandsInTheEventSoThatItIsTheSameLater(t *testing.T) {
 	status := event(t, "pump", "p1", "status", `{"old_status":"online","new_status":"error"}`)
 	s = open(t, "pump/card.html", `{{.OldStatus}} → {{.Status}}`)
 	s.wantSSE(channels.FormHTML2, status, "event: card", "id: id", "data: online → error", "", "")
+}
+
+func TestWhatAHookKeepsFromViewersIsNotInTheirHTMLEither(t *testing.T) {
+	s := open(t, "pump/card.html", `{{.Data.a}} {{.Data.secret}} {{.State.secret}}`)
+	e := event(t, "pump", "p1", "data", `{"a":1,"secret":"x"}`)
+	e.Private = json.RawMessage(`{"state":{"status":"online","values":{"a":1,"secret":"x"}}}`)
+	e.Shown = &channels.Shown{Type: "data", Data: event(t, "pump", "p1", "data", `{"a":2}`).Data}
+	s.wantSSE(channels.FormHTML2, e, "event: card", "id: id", "data: 2", "", "")
+	e.Shown = &channels.Shown{Nobody: true}
+	for _, form := range channels.HTMLForms() {
+		s.wantSSE(form, e, "id: id", "", "")
+	}
+	if items := s.AppendItems(nil, e, ""); len(items) != 4 || string(items[0].HTTPStream.Content) != "id: %I\n\n" {
+		t.Errorf("items %+v", items)
+	}
+}
+
+func TestAReplayIsToldInHTMLStreamsToo(t *testing.T) {
+	s := open(t, "pump/a.html", "a", "pump/b.html", "b")
+	e := event(t, "pump", "p1", "data", `{}`)
+	e.ReplayOf, e.Replay = 4, 1
+	s.wantSSE(channels.FormHTML2, e, "event: stream-replay", `data: {"event_id":"4","replay":1}`, "", "event: a", "data: a", "", "event: b", "id: id", "data: b", "", "")
 }
 
 func TestHostileDevicesStayText(t *testing.T) {
