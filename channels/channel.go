@@ -88,7 +88,7 @@ func (c Channel) Grip() string { return c.GripIn(FormEvents) }
 // false for names that are not an event channel's.
 func FromGrip(name string) (c Channel, ok bool) {
 	form, escaped, ok := strings.Cut(name, "-")
-	if !ok || Form(form) != FormEvents && !slices.Contains(HTMLForms(), Form(form)) {
+	if !ok || !slices.Contains(Forms(), Form(form)) {
 		return "", false
 	}
 	c, err := unescape(escaped)

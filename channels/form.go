@@ -11,6 +11,9 @@ const (
 	FormHTML4  Form = "html4"
 )
 
+// Forms returns all forms.
+func Forms() []Form { return append(HTMLForms(), FormEvents) }
+
 // HTMLForms returns the forms of HTML.
 func HTMLForms() []Form { return []Form{FormHTML2, FormHTML4} }
 

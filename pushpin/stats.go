@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -80,10 +82,13 @@ func (a *Audience) Run(ctx context.Context) error {
 
 // Presence tells how many connections each proxy holds on the channel, in the order of the endpoints.
 func (a *Audience) Presence(channel channels.Channel) []channels.Presence {
-	name := a.prefix + channel.Grip()
+	var names []string
+	for _, form := range channels.Forms() {
+		names = append(names, a.prefix+channel.GripIn(form))
+	}
 	list := make([]channels.Presence, len(a.proxies))
 	for i, c := range a.proxies {
-		list[i] = c.presence(name)
+		list[i] = c.presence(names)
 	}
 	return list
 }
@@ -96,14 +101,15 @@ func (a *Audience) Watched() (watched []channels.Channel, settled bool) {
 	for _, c := range a.proxies {
 		settled = c.collect(names) && settled
 	}
+	once := make(map[channels.Channel]struct{}, len(names)) // a channel has a name at the proxy in each form
 	for name := range names {
 		if bare, ok := strings.CutPrefix(name, a.prefix); ok {
 			if channel, ok := channels.FromGrip(bare); ok {
-				watched = append(watched, channel)
+				once[channel] = struct{}{}
 			}
 		}
 	}
-	return watched, settled
+	return slices.Collect(maps.Keys(once)), settled
 }
 
 // Changed has a value when what Watched returns may be another than when the last value was taken.
@@ -290,12 +296,14 @@ func (c *counter) state(now time.Time) channels.PresenceState {
 	return channels.PresenceKnown
 }
 
-func (c *counter) presence(name string) channels.Presence {
+func (c *counter) presence(names []string) channels.Presence {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := channels.Presence{State: c.state(time.Now())}
-	for _, n := range c.counts[name] {
-		p.Viewers += n.subscribers
+	for _, name := range names {
+		for _, n := range c.counts[name] {
+			p.Viewers += n.subscribers
+		}
 	}
 	return p
 }

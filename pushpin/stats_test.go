@@ -59,7 +59,7 @@ func TestViewersOfAllProxiesAreCounted(t *testing.T) {
 	a := startAudience(t, "pre-", one.StatsURL(), two.StatsURL())
 	first := view(t, one.URL()+"/pre-events-a_b")
 	view(t, one.URL()+"/pre-events-a_b")
-	view(t, two.URL()+"/pre-events-a_b")
+	view(t, two.URL()+"/pre-html4-a_b")
 	view(t, two.URL()+"/events-a_b") // of another deployment at the same proxy
 	view(t, two.URL()+"/pre-events-caf%C3%A9")
 	wantViewers(t, a, "a_b", 3)
