@@ -74,12 +74,14 @@ func (k Kick) Grip() string { return "user-" + escape(k.User, keepInCursor) + ":
 
 // appendItems appends what tells the proxy's viewers of the channel. Without ids, so that none is taken for a repetition.
 func (k Kick) appendItems(dst []grip.Item, prefix string) []grip.Item {
-	return append(dst,
-		grip.Item{
+	for _, form := range Forms() {
+		dst = append(dst, grip.Item{
 			Channel:    prefix + GripKicks,
-			Meta:       map[string]string{grip.MetaRequireSub: prefix + k.Channel.Grip()},
+			Meta:       map[string]string{grip.MetaRequireSub: prefix + k.Channel.GripIn(form)},
 			HTTPStream: &grip.HTTPStream{Action: grip.ActionHint},
-		},
+		})
+	}
+	return append(dst,
 		grip.Item{
 			Channel:      prefix + k.Channel.GripKicks(),
 			HTTPResponse: &grip.HTTPResponse{Action: grip.ActionHint},
