@@ -176,6 +176,15 @@ func exchanges() []exchange {
 		get(target, undecided, 503)
 	}
 	get("/", healthy, 200, byAdmin)
+	const component = "/components/pump/p1/n?html=2"
+	get(component, healthy, 200, byUser)
+	get("/components/pump/p1/n?html=3", healthy, 400, byUser)
+	get(component, healthy, 401)
+	get(component, turning, 403)
+	get("/components/pump/p1/none?html=4", healthy, 404, byUser)
+	get(component, down, 500, byUser)
+	get(component, undecided, 503)
+	get("/iot/stream/pump?html=4", healthy, 200, byUser)
 	for _, name := range []string{"dashboard.js", "dashboard.css", "icon.svg"} {
 		get("/static/"+name, healthy, 200)
 	}
@@ -319,7 +328,9 @@ func TestTheDescriptionIsServedAsYAMLToo(t *testing.T) {
 func openConditions(t *testing.T) map[condition]*hub {
 	t.Helper()
 	hubs := map[condition]*hub{
-		healthy: openHub(t, func(o *web.Options) { o.Audience = audience{{Viewers: 2, State: channels.PresenceKnown}} }),
+		healthy: openHub(t, withTemplates(t, "pump/n.html", "{{.Data.n}}"), func(o *web.Options) {
+			o.Audience = audience{{Viewers: 2, State: channels.PresenceKnown}}
+		}),
 		down: openHub(t, func(o *web.Options) {
 			log := downLog{o.Log}
 			o.Log, o.Reader, o.Publisher, o.Registry = log, channels.NewReader(log, standardRules), brokenPublisher{errDown}, log
