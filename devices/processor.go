@@ -23,7 +23,7 @@ type Options struct {
 	RefuseUnknown bool
 	// CacheBytes bounds the memory for what is known of devices; 0 for 64 MiB.
 	CacheBytes int
-	// KeepState tells whether the events of a type of devices keep the device's State in their private data. nil keeps none.
+	// KeepState tells whether the events of a type of devices keep what is known of the device (Kept) in their private data. nil keeps none.
 	KeepState func(deviceType string) bool
 }
 

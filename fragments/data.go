@@ -59,7 +59,7 @@ func dataOf(e *channels.Event) (d Data, ok bool) {
 		d.Data, d.Value = fields, nil
 	}
 	// What a hook keeps from viewers stands in the state, too.
-	if state, ok := devices.StateOf(e); ok && e.Shown == nil {
+	if state, ok := devices.KeptBy(e); ok && e.Shown == nil {
 		d.Status, d.State = string(state.Status), decodeAll(state.Values)
 	}
 	if d.Event == devices.EventStatus {

@@ -193,8 +193,8 @@ func TestNoEventOutgrowsAReply(t *testing.T) {
 
 func TestASnapshotShowsWhatIsKnownNow(t *testing.T) {
 	s := open(t, "pump/a.html", `{{.Event}} {{.Status}} {{.Data.n}} {{chart . "n"}}`)
-	device := devices.Device{DeviceRef: channels.DeviceRef{Type: "pump", ID: "p1"}, Status: devices.Online, LastSeen: noon,
-		Values: map[string]json.RawMessage{"n": json.RawMessage("3"), "text": json.RawMessage(`"x"`)}}
+	device := devices.Device{DeviceRef: channels.DeviceRef{Type: "pump", ID: "p1"}, State: devices.State{Status: devices.Online, LastSeen: noon,
+		Values: map[string]json.RawMessage{"n": json.RawMessage("3"), "text": json.RawMessage(`"x"`)}}}
 	recent := []channels.Event{*event(t, "pump", "p1", "data", `{"n":1}`), *event(t, "pump", "p1", "status", `{}`), *event(t, "pump", "p1", "data", `{"n":3}`)}
 	html, err := s.Snapshot("a", device, recent)
 	if err != nil {

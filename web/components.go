@@ -63,7 +63,7 @@ func (s *Server) component(c *gin.Context, markup *template.Template) error {
 	if err != nil {
 		return fmt.Errorf("read the newest events of %s: %w", channel, err)
 	}
-	device := devices.Device{DeviceRef: ref, Status: devices.Offline}
+	device := devices.Device{DeviceRef: ref, State: devices.State{Status: devices.Offline}}
 	found, err := s.opts.Registry.Devices(r.Context(), []channels.DeviceRef{ref})
 	if err != nil {
 		return fmt.Errorf("read device %s/%s: %w", ref.Type, ref.ID, err)

@@ -6,21 +6,21 @@ import (
 	"github.com/griphub/griphub/channels"
 )
 
-// A State is what was known of a device right after one of its events. It stands in the private data of events of types
+// A Kept is what was known of a device right after one of its events. It stands in the private data of events of types
 // that keep it (Options.KeepState), so that whoever renders an event shows the same now and when it is read again.
-type State struct {
+type Kept struct {
 	Status Status `json:"status"`
 	// Values holds the last value of every field of the device's data.
 	Values map[string]json.RawMessage `json:"values"`
 }
 
-// StateOf returns the state that the event keeps; ok is false where it keeps none.
-func StateOf(e *channels.Event) (s State, ok bool) {
+// KeptBy returns what the event keeps; ok is false where it keeps none.
+func KeptBy(e *channels.Event) (s Kept, ok bool) {
 	var private struct {
-		State *State `json:"state"`
+		State *Kept `json:"state"`
 	}
 	if len(e.Private) == 0 || json.Unmarshal(e.Private, &private) != nil || private.State == nil {
-		return State{}, false
+		return Kept{}, false
 	}
 	return *private.State, true
 }

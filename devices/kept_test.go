@@ -7,7 +7,7 @@ import (
 	"github.com/griphub/griphub/devices"
 )
 
-func TestEventsKeepTheStateOfTypesThatWantIt(t *testing.T) {
+func TestEventsKeepTheKeptByTypesThatWantIt(t *testing.T) {
 	h := newHub()
 	p := devices.NewProcessor(h, h, devices.Options{KeepState: func(t string) bool { return t == "weatherstation" }})
 	other := data("1", `{"a":1}`)
@@ -15,7 +15,7 @@ func TestEventsKeepTheStateOfTypesThatWantIt(t *testing.T) {
 	process(t, p, data("1", `{"a":1,"b":"<x>"}`), status("1", `online`), data("1", `{"a":2.50}`), other)
 	var states []string
 	for i := range h.events {
-		if s, ok := devices.StateOf(&h.events[i]); ok {
+		if s, ok := devices.KeptBy(&h.events[i]); ok {
 			states = append(states, string(s.Status)+" "+string(s.Values["a"])+" "+string(s.Values["b"]))
 		} else {
 			states = append(states, "none")
