@@ -43,9 +43,17 @@ type ForwardOptions struct {
 	TTL time.Duration
 	// Timeout bounds one question.
 	Timeout time.Duration
-	Logger  *slog.Logger
+	// Kicks tells whose answers are to be forgotten before their time.
+	Kicks  KickLog
+	Logger *slog.Logger
 	// Now is the clock.
 	Now func() time.Time
+}
+
+// A KickLog tells who was kicked. A *channels.Reader is one.
+type KickLog interface {
+	KicksHead(ctx context.Context) (channels.Seq, error)
+	KicksAfter(ctx context.Context, place channels.Seq) (channels.Kicked, error)
 }
 
 // A Forward is an Authenticator that asks the application who a visitor is.
@@ -57,9 +65,11 @@ type ForwardOptions struct {
 // turns it away, and everything else is no answer: Authenticate then returns ErrUndecided.
 //
 // A stream cannot ask again, since the proxy goes on with it without the visitor's headers. So it ends a quarter of an
-// hour after the time for which the answer could be remembered, and the browser comes back with its cookies.
+// hour after the time for which the answer could be remembered, and the browser comes back with its cookies. A kick ends it
+// at once, and the answers about its user are forgotten.
 type Forward struct {
 	upstream *upstream
+	kicks    KickLog
 	ttl      time.Duration
 	now      func() time.Time
 	asking   singleflight.Group
@@ -72,6 +82,8 @@ type Forward struct {
 type answer struct {
 	principal channels.Principal
 	refused   bool
+	// kicks is the place of the newest kick when the question was asked, or later, if no kick since names the user.
+	kicks channels.Seq
 	// until is when it is forgotten.
 	until time.Time
 }
@@ -84,7 +96,7 @@ func NewForward(opts ForwardOptions) (*Forward, error) {
 	}
 	// Credentials go to the application alone.
 	up.client.Transport.(*http.Transport).Proxy = nil
-	return &Forward{upstream: up, ttl: opts.TTL, now: opts.Now, answers: map[string]answer{}}, nil
+	return &Forward{upstream: up, kicks: opts.Kicks, ttl: opts.TTL, now: opts.Now, answers: map[string]answer{}}, nil
 }
 
 // Authenticate returns what the application says. A visitor without credentials is anonymous without a question.
@@ -97,12 +109,16 @@ func (f *Forward) Authenticate(r *http.Request) (channels.Principal, error) {
 	if len(question.Get("Cookie"))+len(question.Get("Authorization")) > maxForwarded {
 		return channels.Principal{}, errors.New("forward: the credentials are too long")
 	}
-	key := digest(question)
-	if a, ok := f.remembered(key); ok {
+	ctx, key := r.Context(), digest(question)
+	// An answer to a question from before a kick may be what the kick has changed.
+	kicks, err := f.kicks.KicksHead(ctx)
+	if err != nil {
+		return channels.Principal{}, fmt.Errorf("forward: %w: %w", ErrUndecided, err)
+	}
+	if a, ok := f.remembered(ctx, key, kicks); ok {
 		return a.result()
 	}
-	ctx := r.Context()
-	asked := f.asking.DoChan(key, func() (any, error) { return f.ask(ctx, key, question) })
+	asked := f.asking.DoChan(key+kicks.String(), func() (any, error) { return f.ask(ctx, key, kicks, question) })
 	select {
 	case <-ctx.Done():
 		return channels.Principal{}, fmt.Errorf("forward: %w: %w", ErrUndecided, ctx.Err())
@@ -164,11 +180,24 @@ func digest(question http.Header) string {
 	return string(h.Sum(nil))
 }
 
-func (f *Forward) remembered(key string) (answer, bool) {
+// remembered returns the answer that holds, if there is one, where kicks is the place of the newest kick.
+func (f *Forward) remembered(ctx context.Context, key string, kicks channels.Seq) (answer, bool) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	a, ok := f.answers[key]
-	return a, ok && f.now().Before(a.until)
+	f.mu.Unlock()
+	if !ok || !f.now().Before(a.until) {
+		return answer{}, false
+	}
+	if a.kicks >= kicks {
+		return a, true
+	}
+	kicked, err := f.kicks.KicksAfter(ctx, a.kicks)
+	if err != nil || kicked.Lost || kicked.Names(a.principal.User) {
+		return answer{}, false
+	}
+	a.kicks = kicked.Next
+	f.remember(key, a)
+	return a, true
 }
 
 func (f *Forward) remember(key string, a answer) {
@@ -198,10 +227,10 @@ func (f *Forward) forget() {
 	}
 }
 
-// ask asks the application and remembers the answer.
-func (f *Forward) ask(ctx context.Context, key string, question http.Header) (any, error) {
+// ask asks the application and remembers the answer. kicks is the place of the newest kick before.
+func (f *Forward) ask(ctx context.Context, key string, kicks channels.Seq, question http.Header) (any, error) {
 	// Another question for the same may have ended since this one was found to be necessary.
-	if a, ok := f.remembered(key); ok {
+	if a, ok := f.remembered(ctx, key, kicks); ok {
 		return a, nil
 	}
 	asked := f.now()
@@ -210,7 +239,7 @@ func (f *Forward) ask(ctx context.Context, key string, question http.Header) (an
 	if err != nil {
 		return answer{}, err
 	}
-	a.until = asked.Add(f.ttl)
+	a.kicks, a.until = kicks, asked.Add(f.ttl)
 	if !a.principal.Anonymous() {
 		a.principal.Expires = a.until.Add(forwardLife)
 	}

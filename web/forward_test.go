@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/channels/logtest"
 	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/web"
 )
@@ -29,12 +31,17 @@ func (e *endpoint) application(t *testing.T, ttl time.Duration) (*web.Forward, *
 	t.Helper()
 	now := &clock{now: hour}
 	f, err := web.NewForward(web.ForwardOptions{
-		URL: e.URL + "/auth?key=SECRET", TTL: ttl, Timeout: 5 * time.Second, Logger: e.logger(), Now: now.Now,
+		URL: e.URL + "/auth?key=SECRET", TTL: ttl, Timeout: 5 * time.Second, Kicks: noKicks(), Logger: e.logger(), Now: now.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f, now
+}
+
+// noKicks is a log in which nobody was kicked.
+func noKicks() *channels.Reader {
+	return channels.NewReader(logtest.NewMemory(time.Now, 0, channels.Retention{}), nil)
 }
 
 // visit is a request with the cookies.
@@ -178,7 +185,7 @@ func TestAnApplicationThatIsGoneIsNoRefusal(t *testing.T) {
 
 func TestASilentApplicationIsNotWaitedForLong(t *testing.T) {
 	e := openEndpoint(t, silence)
-	f, err := web.NewForward(web.ForwardOptions{URL: e.URL, Timeout: 20 * time.Millisecond, Logger: e.logger(), Now: time.Now})
+	f, err := web.NewForward(web.ForwardOptions{URL: e.URL, Timeout: 20 * time.Millisecond, Kicks: noKicks(), Logger: e.logger(), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +287,7 @@ func TestCredentialsArePassedOnUpToABound(t *testing.T) {
 func TestAStreamOfTheApplicationsVisitorEnds(t *testing.T) {
 	e := openEndpoint(t, asUser("7"))
 	now := &clock{now: hour}
-	f, err := web.NewForward(web.ForwardOptions{URL: e.URL, TTL: 10 * time.Second, Timeout: 5 * time.Second, Logger: e.logger(), Now: now.Now})
+	f, err := web.NewForward(web.ForwardOptions{URL: e.URL, TTL: 10 * time.Second, Timeout: 5 * time.Second, Kicks: noKicks(), Logger: e.logger(), Now: now.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,4 +303,56 @@ func TestAStreamOfTheApplicationsVisitorEnds(t *testing.T) {
 		t.Errorf("the last words are %q", summary(last))
 	}
 	e.wantAsked(t, 1)
+}
+
+func TestAKickMakesTheApplicationAnswerAgain(t *testing.T) {
+	log := logtest.NewMemory(time.Now, 0, channels.Retention{})
+	e := openEndpoint(t, asUser("7"))
+	f, err := web.NewForward(web.ForwardOptions{
+		URL: e.URL, TTL: time.Hour, Timeout: 5 * time.Second, Kicks: channels.NewReader(log, nil), Logger: e.logger(), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kick := func(user string) {
+		t.Helper()
+		k, err := channels.ParseKick(user, "foo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := log.Append(t.Context(), channels.Batch{Drafts: []channels.Draft{k.Draft()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		wantUser(t, f, visit("sessionid=1"), "7")
+	}
+	e.wantAsked(t, 1)
+	kick("8")
+	for range 2 {
+		wantUser(t, f, visit("sessionid=1"), "7")
+	}
+	e.wantAsked(t, 1)
+	kick("7")
+	e.answer.Store(status(http.StatusForbidden))
+	for range 2 {
+		if p, err := f.Authenticate(visit("sessionid=1")); err == nil {
+			t.Errorf("after the kick the visitor is %+v", p)
+		}
+	}
+	e.wantAsked(t, 2)
+}
+
+func TestWhereNobodyKnowsWhoWasKickedNothingIsDecided(t *testing.T) {
+	e := openEndpoint(t, asUser("7"))
+	f, err := web.NewForward(web.ForwardOptions{
+		URL: e.URL, Timeout: 5 * time.Second, Kicks: channels.NewReader(downLog{}, nil), Logger: e.logger(), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := f.Authenticate(visit("sessionid=1")); !errors.Is(err, web.ErrUndecided) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	e.wantAsked(t, 0)
 }

@@ -27,13 +27,13 @@ func (o openToAll) MayRead(_ context.Context, _ channels.Principal, c channels.C
 }
 
 // authentication tells who visitors are, and what they may read.
-func authentication(cfg config.Config, rules channels.Rules, log *slog.Logger) (web.Authenticator, channels.Authorizer, error) {
+func authentication(cfg config.Config, rules channels.Rules, reader *channels.Reader, log *slog.Logger) (web.Authenticator, channels.Authorizer, error) {
 	switch cfg.Auth.Mode {
 	case "none":
 		return web.Everybody{}, openToAll{rules}, nil
 	case "forward":
 		app, err := web.NewForward(web.ForwardOptions{
-			URL: string(cfg.Auth.Forward.URL), TTL: cfg.Auth.Forward.TTL, Timeout: askTimeout, Logger: log, Now: now,
+			URL: string(cfg.Auth.Forward.URL), TTL: cfg.Auth.Forward.TTL, Timeout: askTimeout, Kicks: reader, Logger: log, Now: now,
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("auth.forward.url: %w", err)

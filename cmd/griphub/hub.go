@@ -54,12 +54,6 @@ func newHub(ctx context.Context, cfg config.Config, visitors *identity, ownBroke
 	if h.proxies, err = proxies(cfg); err != nil {
 		return nil, err
 	}
-	if visitors == nil {
-		visitors = &identity{}
-		if visitors.authenticator, visitors.authorizer, err = authentication(cfg, h.rules, log); err != nil {
-			return nil, err
-		}
-	}
 	if h.db, err = openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -77,9 +71,16 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	}
 	h.client = newClient(h.cfg, h.proxies, h.fragments, h.registry, h.log)
 	h.publisher = channels.NewPublisher(h.db, h.rules, h.client, now)
+	reader := channels.NewReader(h.db, h.rules)
 	sealer, err := sealer(h.cfg)
 	if err != nil {
 		return err
+	}
+	if visitors == nil {
+		visitors = &identity{}
+		if visitors.authenticator, visitors.authorizer, err = authentication(h.cfg, h.rules, reader, h.log); err != nil {
+			return err
+		}
 	}
 	keys, err := publishKeys(h.cfg)
 	if err != nil {
@@ -91,7 +92,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	options := web.Options{
 		Log:             h.db,
 		Records:         h.db,
-		Reader:          channels.NewReader(h.db, h.rules),
+		Reader:          reader,
 		Publisher:       h.publisher,
 		Registry:        h.db,
 		Authenticator:   visitors.authenticator,
