@@ -54,6 +54,17 @@ func TestEveryTestThatIsNamedIsThere(t *testing.T) {
 	}
 }
 
+// The application of the end-to-end test has the how-to's view, to the letter.
+func TestTheDjangoViewIsTheOneThatIsTested(t *testing.T) {
+	view, err := os.ReadFile("../e2e/testdata/django/community/views.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(documents(t)["authentication.md"], "```python\n# views.py\n"+string(view)+"```\n") {
+		t.Error("authentication.md shows another view")
+	}
+}
+
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#]+)`)
 	for name, text := range documents(t) {
