@@ -371,7 +371,7 @@ func turnedAway(t *testing.T) web.Authenticator {
 	t.Helper()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	t.Cleanup(app.Close)
-	forward, err := web.NewForward(web.ForwardOptions{URL: app.URL, TTL: time.Minute, Timeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	forward, err := web.NewForward(web.ForwardOptions{URL: app.URL, TTL: time.Minute, Timeout: 10 * time.Second, Kicks: noKicks(), Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
