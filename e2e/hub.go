@@ -30,9 +30,9 @@ type Hub struct {
 	Dir, Config string
 	// MQTT is the broker's host and port.
 	MQTT string
-	// Proxy and Broker are those of StartServe; a hub of StartDev runs its own.
-	Proxy  *pushpintest.Proxy
-	Broker *brokertest.Broker
+	// Proxy and Broker are those of StartServe; a hub of StartDev runs its own. Second is nil unless it was asked for.
+	Proxy, Second *pushpintest.Proxy
+	Broker        *brokertest.Broker
 
 	args, env []string
 	dir       string // where the program runs

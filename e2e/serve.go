@@ -25,6 +25,8 @@ type ServeOptions struct {
 	Env []string
 	// Prefix stands before the GRIP channels.
 	Prefix string
+	// SecondProxy runs another Pushpin beside the first, with a key of its own.
+	SecondProxy bool
 	// NoBroker runs it without MQTT.
 	NoBroker bool
 }
@@ -38,7 +40,11 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 		backend: freeAddr(t), ops: freeAddr(t),
 	}
 	h.listens = []string{h.backend, h.ops}
-	h.startProxy(t)
+	h.startProxies(t, options.SecondProxy)
+	urls, stats := fmt.Sprintf("%q", h.Proxy.GripURL()), fmt.Sprintf("%q", h.Proxy.StatsURL())
+	if h.Second != nil {
+		urls, stats = fmt.Sprintf("%s, %q", urls, h.Second.GripURL()), fmt.Sprintf("%s, %q", stats, h.Second.StatsURL())
+	}
 	mqtt := `""`
 	if !options.NoBroker {
 		h.Broker = brokertest.Start(t)
@@ -52,7 +58,7 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 	fmt.Fprintf(&config, "listen: %s\nops_listen: %s\n", h.backend, h.ops)
 	fmt.Fprintf(&config, "database: sqlite:%s\n", filepath.Join(dir, "griphub.db"))
 	fmt.Fprintf(&config, "secret: %s\n", strings.Repeat("0123456789abcdef", 4))
-	fmt.Fprintf(&config, "grip:\n  urls: [%q]\n  stats: [%q]\n  prefix: %q\n", h.Proxy.GripURL(), h.Proxy.StatsURL(), options.Prefix)
+	fmt.Fprintf(&config, "grip:\n  urls: [%s]\n  stats: [%s]\n  prefix: %q\n", urls, stats, options.Prefix)
 	fmt.Fprintf(&config, "mqtt:\n  url: %s\n", mqtt)
 	fmt.Fprintf(&config, "auth:\n%s%s", auth, options.Config)
 	writeFile(t, h.Config, config.String())
@@ -62,8 +68,8 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 	return h
 }
 
-// startProxy runs a Pushpin in front of the backend's address. The proxy becomes ready when something answers there.
-func (h *Hub) startProxy(t testing.TB) {
+// startProxies runs a Pushpin, or two, in front of the backend's address. They become ready when something answers there.
+func (h *Hub) startProxies(t testing.TB, second bool) {
 	t.Helper()
 	listener, err := net.Listen("tcp", h.backend)
 	if err != nil {
@@ -74,6 +80,9 @@ func (h *Hub) startProxy(t testing.TB) {
 	placeholder.Listener = listener
 	placeholder.Start()
 	h.Proxy = pushpintest.Start(t, h.backend, pushpintest.Options{})
+	if second {
+		h.Second = pushpintest.Start(t, h.backend, pushpintest.Options{})
+	}
 	placeholder.Close()
 	h.public = strings.TrimPrefix(h.Proxy.URL(), "http://")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -143,6 +144,18 @@ func takeKey(query url.Values, name string) (Key, error) {
 		return Key{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return key, nil
+}
+
+// ControlPorts returns the proxies to publish to: the first of those that have a control port in common. While a
+// proxy's key is changed it has two entries, so that signatures by either key are verified.
+func ControlPorts(proxies []Proxy) []Proxy {
+	var distinct []Proxy
+	for _, p := range proxies {
+		if !slices.ContainsFunc(distinct, func(other Proxy) bool { return other.ControlURI == p.ControlURI }) {
+			distinct = append(distinct, p)
+		}
+	}
+	return distinct
 }
 
 // PublishURL is where items are posted. The path ends in a slash, which

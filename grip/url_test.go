@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,5 +194,28 @@ func TestAuthorizationRefusesATokenThatIsNoHeader(t *testing.T) {
 	}
 	if value, err := p.Authorization(time.Now()); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("authorises with %q, error %v", value, err)
+	}
+}
+
+func TestAProxyWithTwoKeysIsPublishedToOnce(t *testing.T) {
+	var proxies []Proxy
+	for _, text := range []string{
+		"http://127.0.0.1:5561/?iss=a&key=old", "http://127.0.0.1:5562?key=x", "http://127.0.0.1:5561?iss=a&key=new", "http://127.0.0.1:5561/other?key=y",
+	} {
+		p, err := ParseURL(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxies = append(proxies, p)
+	}
+	var got []string
+	for _, p := range ControlPorts(proxies) {
+		got = append(got, p.PublishURL())
+	}
+	if want := []string{"http://127.0.0.1:5561/publish/", "http://127.0.0.1:5562/publish/", "http://127.0.0.1:5561/other/publish/"}; !slices.Equal(got, want) {
+		t.Errorf("published to %q, want %q", got, want)
+	}
+	if first, err := ControlPorts(proxies)[0].Key.Sign("a", epoch); err != nil || NewVerifier(proxies[:1]).Verify(first, epoch.Add(-1)) != nil {
+		t.Errorf("the key is not the first one's: %v", err)
 	}
 }

@@ -154,7 +154,7 @@ func (h *hub) connect(ownBroker string) error {
 
 // newClient returns the client of the proxies' control ports.
 func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library, registry prometheus.Registerer, log *slog.Logger) *pushpin.Client {
-	return pushpin.NewClient(proxies, pushpin.Options{
+	return pushpin.NewClient(grip.ControlPorts(proxies), pushpin.Options{
 		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
 			return html.AppendItems(e.AppendItems(dst, cfg.Grip.Prefix), e, cfg.Grip.Prefix)
 		},

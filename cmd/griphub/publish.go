@@ -17,6 +17,7 @@ import (
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/cmd/griphub/config"
 	"github.com/griphub/griphub/fragments"
+	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/pushpin"
 	"github.com/griphub/griphub/store"
 	"github.com/griphub/griphub/web"
@@ -190,7 +191,7 @@ func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, 
 	group.Go(func() error { return publisher.Run(running) })
 	err = do(db, publisher)
 	if err == nil {
-		err = flush(ctx, client, len(list))
+		err = flush(ctx, client, len(grip.ControlPorts(list)))
 	}
 	stop()
 	return errors.Join(err, group.Wait())

@@ -115,6 +115,9 @@ func (p *Proxy) StatsURL() string {
 // SigKey is the secret that signs Grip-Sig.
 func (p *Proxy) SigKey() []byte { return p.config.SigKey }
 
+// SetSigKey changes the secret. It takes effect at the next Restart.
+func (p *Proxy) SetSigKey(key []byte) { p.config.SigKey = key }
+
 // GripURL is the GRIP_URL for a backend of this proxy: the control port and the key.
 func (p *Proxy) GripURL() string {
 	query := url.Values{
