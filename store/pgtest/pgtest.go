@@ -44,13 +44,18 @@ type Server struct {
 // startWithin bounds how long the server may take until it answers.
 const startWithin = time.Minute
 
+// Start starts the server unless it was started before, for programs that are no tests. Its database postgres is empty.
+func (s *Server) Start() error {
+	s.start.Do(func() { s.err = s.run() })
+	return s.err
+}
+
 // Database creates an empty database for the test and returns its URL. It is dropped when the test ends.
 // Where PostgreSQL is not installed the test fails and says what to install.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
-	s.start.Do(func() { s.err = s.run() })
-	if s.err != nil {
-		t.Fatalf("start PostgreSQL: %v", s.err)
+	if err := s.Start(); err != nil {
+		t.Fatalf("start PostgreSQL: %v", err)
 	}
 	s.mu.Lock()
 	s.databases++

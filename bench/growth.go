@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/griphub/griphub/bench/load"
+	"github.com/griphub/griphub/bench/subject"
+	"github.com/griphub/griphub/bench/usage"
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/store"
+)
+
+// Growth appends to a log that is small and to one that is large, in each case with trimming under way.
+type growth struct {
+	small, large int // stored events
+	lasting      time.Duration
+}
+
+func (g growth) by(postgres bool) func(context.Context, *measurement) (result, error) {
+	return func(ctx context.Context, m *measurement) (r result, err error) {
+		g := g
+		g.small, g.large, g.lasting = m.scaled(g.small, 1000), m.scaled(g.large, 10_000), m.lasting(g.lasting)
+		log, closeLog, err := openLog(ctx, m.site, postgres)
+		if err != nil {
+			return r, err
+		}
+		defer func() { err = errors.Join(err, closeLog()) }()
+		a := &appender{log: log, start: time.Now().Add(-24 * time.Hour)}
+		if err := a.fill(ctx, g.small); err != nil {
+			return r, err
+		}
+		before, err := a.rate(ctx, g.lasting)
+		if err != nil {
+			return r, err
+		}
+		if err := a.fill(ctx, g.large); err != nil {
+			return r, err
+		}
+		began, err := usage.Take()
+		if err != nil {
+			return r, err
+		}
+		after, err := a.rate(ctx, g.lasting)
+		if err != nil {
+			return r, err
+		}
+		ended, err := usage.Take()
+		if err != nil {
+			return r, err
+		}
+		r = newResult()
+		r.Values[rate], r.Values[slowdown] = after, after/before
+		r.use(ended.Since(began), after*g.lasting.Seconds())
+		return r, nil
+	}
+}
+
+func openLog(ctx context.Context, site subject.Site, postgres bool) (log store.Store, closeLog func() error, err error) {
+	if !postgres {
+		log, err = store.OpenSQLite(ctx, filepath.Join(site.Dir, "griphub.db"), store.Options{})
+		if err != nil {
+			return nil, nil, err
+		}
+		return log, log.Close, nil
+	}
+	url, stop, err := subject.StartPostgres()
+	if err != nil {
+		return nil, nil, err
+	}
+	if log, err = store.OpenPostgres(ctx, url, store.Options{}); err != nil {
+		return nil, nil, errors.Join(err, stop())
+	}
+	return log, func() error { return errors.Join(log.Close(), stop()) }, nil
+}
+
+// appendBatch is what a busy hub commits at once.
+const appendBatch = 1000
+
+// An appender fills a log. Its clock goes on by a microsecond with each event, so that so many microseconds of retention
+// keep so many events.
+type appender struct {
+	log   channels.Log
+	start time.Time
+
+	mu sync.Mutex
+	n  int // events so far
+}
+
+func (a *appender) now() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.start.Add(time.Duration(a.n) * time.Microsecond)
+}
+
+// append stores a batch of readings of a thousand devices.
+func (a *appender) append(ctx context.Context) error {
+	now := a.now()
+	var batch channels.Batch
+	for i := range appendBatch {
+		id := fmt.Sprint(i)
+		batch.Drafts = append(batch.Drafts, channels.Draft{
+			Channels: []channels.Channel{channels.Channel("iot_pump_" + id), "iot_pump"},
+			Type:     "data", Data: load.Mark{N: uint64(i)}.AppendJSON(nil, eventBytes),
+			Device: channels.DeviceRef{Type: "pump", ID: id}, Time: now.Add(time.Duration(i) * time.Microsecond),
+		})
+	}
+	if _, err := a.log.Append(ctx, batch); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.n += appendBatch
+	return nil
+}
+
+// fill appends until so many events are stored.
+func (a *appender) fill(ctx context.Context, events int) error {
+	for a.n < events {
+		if err := a.append(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rate tells how many events a second are appended while the oldest are trimmed, so that as many are stored as at the beginning.
+func (a *appender) rate(ctx context.Context, lasting time.Duration) (float64, error) {
+	kept := time.Duration(a.n) * time.Microsecond
+	trimmed, stop := context.WithCancel(ctx)
+	defer stop()
+	var trimming sync.WaitGroup
+	var trimError error
+	trimming.Go(func() { trimError = a.trim(trimmed, kept) })
+	began, before := time.Now(), a.n
+	var err error
+	for time.Since(began) < lasting && err == nil {
+		err = a.append(ctx)
+	}
+	took := time.Since(began)
+	stop()
+	trimming.Wait()
+	return float64(a.n-before) / took.Seconds(), errors.Join(err, trimError)
+}
+
+// trim deletes what is older than it may be, a step after the other, as a hub does.
+func (a *appender) trim(ctx context.Context, kept time.Duration) error {
+	const pause = 20 * time.Millisecond
+	keep := func(channels.Channel) channels.Retention { return channels.Retention{Age: kept} }
+	for ctx.Err() == nil {
+		if _, err := a.log.Trim(ctx, keep, a.now()); err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"time"
+
+	"github.com/griphub/griphub/bench/load"
+	"github.com/griphub/griphub/bench/subject"
+	"github.com/griphub/griphub/bench/usage"
+)
+
+// A measurement is one run of one side.
+type measurement struct {
+	site  subject.Site
+	scale float64
+}
+
+// scaled is the share of n that the run's scale asks for, at least least.
+func (m *measurement) scaled(n, least int) int {
+	return max(least, int(math.Round(float64(n)*m.scale)))
+}
+
+// lasting is the share of d that the scale asks for, at least a second.
+func (m *measurement) lasting(d time.Duration) time.Duration {
+	return max(time.Second, time.Duration(float64(d)*math.Sqrt(m.scale)))
+}
+
+// patience bounds every wait for something that has to come.
+const patience = 2 * time.Minute
+
+// A scene is a subject with its audience, warm, and the count of what was published.
+type scene struct {
+	subject   subject.Subject
+	audience  *load.Audience
+	published []uint64 // by channel
+	began     usage.Snapshot
+}
+
+// An audience is who watches.
+type audience struct {
+	channels, viewers int // viewers of each channel
+	sockets           bool
+	options           load.Options
+}
+
+// targets are the streams of all viewers.
+func (a audience) targets(s subject.Subject) ([]load.Target, error) {
+	var targets []load.Target
+	for v := range a.channels * a.viewers {
+		channel := v % a.channels
+		url := s.Stream(channel)
+		if a.sockets {
+			url = s.Socket(channel)
+		}
+		if url == "" {
+			return nil, fmt.Errorf("it has no such streams")
+		}
+		targets = append(targets, load.Target{URL: url, Channel: channel})
+	}
+	return targets, nil
+}
+
+// stage starts the subject, opens the audience, and runs do.
+func (m *measurement) stage(ctx context.Context, starter subject.Starter, a audience, do func(*scene) (result, error)) (r result, err error) {
+	s, err := starter.Start(ctx, m.site)
+	if err != nil {
+		return r, err
+	}
+	defer func() {
+		if stopped := s.Stop(); err == nil && stopped != nil {
+			err = fmt.Errorf("stop: %w", stopped)
+		}
+	}()
+	targets, err := a.targets(s)
+	if err != nil {
+		return r, err
+	}
+	opening, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	crowd, err := load.Open(opening, targets, a.options)
+	if err != nil {
+		return r, err
+	}
+	defer crowd.Close()
+	sc := &scene{subject: s, audience: crowd, published: make([]uint64, a.channels)}
+	if err := sc.warm(opening); err != nil {
+		return r, err
+	}
+	if sc.began, err = usage.Take(); err != nil {
+		return r, err
+	}
+	crowd.Measure()
+	return do(sc)
+}
+
+// warm publishes events that are not counted until every stream has shown that it works.
+func (sc *scene) warm(ctx context.Context) error {
+	const events = 2
+	pause := 50 * time.Millisecond
+	for !sc.audience.Warm(events) {
+		if ctx.Err() != nil {
+			return fmt.Errorf("not all streams bring what is published: %w", ctx.Err())
+		}
+		var batch []subject.Event
+		for channel := range sc.published {
+			batch = append(batch, subject.Event{Channel: channel, Data: load.Mark{}.AppendJSON(nil, 0)})
+		}
+		for len(batch) > 0 {
+			n := min(len(batch), publishBatch)
+			if err := sc.subject.Publish(ctx, batch[:n]); err != nil {
+				return fmt.Errorf("publish: %w", err)
+			}
+			batch = batch[n:]
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, time.Second)
+	}
+	time.Sleep(settling)
+	return nil
+}
+
+// settling is how long nothing happens before the measurement, so that no work of the opening is counted.
+const settling = 300 * time.Millisecond
+
+// event makes a channel's next event.
+func (sc *scene) event(channel, size int, at int64) subject.Event {
+	sc.published[channel]++
+	return subject.Event{Channel: channel, Data: load.Mark{N: sc.published[channel], At: at}.AppendJSON(nil, size)}
+}
+
+// finish waits for what is still to come, and makes the result of a measurement that began at start.
+func (sc *scene) finish(ctx context.Context, start time.Time) (result, error) {
+	const quiet = 4 * time.Second
+	count := sc.audience.Await(ctx, sc.published, quiet)
+	now, err := usage.Take()
+	if err != nil {
+		return result{}, err
+	}
+	r := newResult()
+	r.Values[delivered] = float64(count.Delivered)
+	r.Values[lost] = float64(count.Lost)
+	r.Values[duplicated] = float64(count.Duplicated)
+	r.Values[closed] = float64(count.Closed)
+	r.Values[p50] = milliseconds(sc.audience.Latency().Quantile(0.50))
+	r.Values[p99] = milliseconds(sc.audience.Latency().Quantile(0.99))
+	if took := count.Last.Sub(start).Seconds(); count.Delivered > 0 && took > 0 {
+		r.Values[rate] = float64(count.Delivered) / took
+	}
+	r.use(now.Since(sc.began), float64(count.Delivered))
+	return r, nil
+}
+
+// newSite makes the directory of a measurement, which remove deletes.
+func newSite(program string, log *slog.Logger) (site subject.Site, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "griphub-bench-")
+	if err != nil {
+		return site, nil, err
+	}
+	return subject.Site{Dir: dir, Griphub: program, Log: log}, func() { _ = os.RemoveAll(dir) }, nil
+}
