@@ -20,7 +20,6 @@ type appends struct {
 }
 
 func (a appends) by(starter subject.Griphub) func(context.Context, *measurement) (result, error) {
-	starter.NoProxy = true
 	return func(ctx context.Context, m *measurement) (r result, err error) {
 		a := a
 		a.events = m.scaled(a.events, 2*a.batch*a.clients)
@@ -84,7 +83,6 @@ type holding struct {
 }
 
 func (h holding) by(starter subject.Griphub) func(context.Context, *measurement) (result, error) {
-	starter.NoProxy = true
 	return func(ctx context.Context, m *measurement) (r result, err error) {
 		h := h
 		h.requests = m.scaled(h.requests, 4*h.clients)

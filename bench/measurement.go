@@ -30,7 +30,7 @@ func (m *measurement) lasting(d time.Duration) time.Duration {
 }
 
 // patience bounds every wait for something that has to come.
-const patience = 2 * time.Minute
+const patience = 3 * time.Minute
 
 // A scene is a subject with its audience, warm, and the count of what was published.
 type scene struct {
@@ -38,6 +38,7 @@ type scene struct {
 	audience  *load.Audience
 	published []uint64 // by channel
 	began     usage.Snapshot
+	opened    time.Duration // how long it took until all streams worked
 }
 
 // An audience is who watches.
@@ -81,6 +82,7 @@ func (m *measurement) stage(ctx context.Context, starter subject.Starter, a audi
 	}
 	opening, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	start := time.Now()
 	crowd, err := load.Open(opening, targets, a.options)
 	if err != nil {
 		return r, err
@@ -90,6 +92,7 @@ func (m *measurement) stage(ctx context.Context, starter subject.Starter, a audi
 	if err := sc.warm(opening); err != nil {
 		return r, err
 	}
+	sc.opened = time.Since(start)
 	if sc.began, err = usage.Take(); err != nil {
 		return r, err
 	}
@@ -97,11 +100,27 @@ func (m *measurement) stage(ctx context.Context, starter subject.Starter, a audi
 	return do(sc)
 }
 
-// warm publishes events that are not counted until every stream has shown that it works.
+// warm publishes events that are not counted until every stream has shown that it works: at once, since a proxy may cut a
+// stream that it seemed to have opened, and again when Pushpin asks about the first subscribers of its channels, for which it lets
+// them wait.
 func (sc *scene) warm(ctx context.Context) error {
-	const events = 2
+	const firstSubscribers = 1100 * time.Millisecond
+	if err := sc.warmTo(ctx, 2); err != nil {
+		return err
+	}
+	time.Sleep(firstSubscribers)
+	sc.audience.Cool()
+	if err := sc.warmTo(ctx, 1); err != nil {
+		return err
+	}
+	time.Sleep(settling)
+	return nil
+}
+
+// warmTo publishes until every stream has got n events.
+func (sc *scene) warmTo(ctx context.Context, n int) error {
 	pause := 50 * time.Millisecond
-	for !sc.audience.Warm(events) {
+	for !sc.audience.Warm(n) {
 		if ctx.Err() != nil {
 			return fmt.Errorf("not all streams bring what is published: %w", ctx.Err())
 		}
@@ -116,10 +135,11 @@ func (sc *scene) warm(ctx context.Context) error {
 			}
 			batch = batch[n:]
 		}
-		time.Sleep(pause)
-		pause = min(2*pause, time.Second)
+		for until := time.Now().Add(pause); time.Now().Before(until) && !sc.audience.Warm(n); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		pause = min(2*pause, 2*time.Second)
 	}
-	time.Sleep(settling)
 	return nil
 }
 
@@ -145,6 +165,7 @@ func (sc *scene) finish(ctx context.Context, start time.Time) (result, error) {
 	r.Values[lost] = float64(count.Lost)
 	r.Values[duplicated] = float64(count.Duplicated)
 	r.Values[closed] = float64(count.Closed)
+	r.Values[opening] = sc.opened.Seconds()
 	r.Values[p50] = milliseconds(sc.audience.Latency().Quantile(0.50))
 	r.Values[p99] = milliseconds(sc.audience.Latency().Quantile(0.99))
 	if took := count.Last.Sub(start).Seconds(); count.Delivered > 0 && took > 0 {

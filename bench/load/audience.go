@@ -129,6 +129,13 @@ func (a *Audience) Warm(n int) bool {
 	return true
 }
 
+// Cool makes Warm begin anew.
+func (a *Audience) Cool() {
+	for _, s := range a.streams {
+		s.warm.Store(0)
+	}
+}
+
 // Measure begins to count, from the mark 1 on each channel. A stream that ends from now on remains closed.
 func (a *Audience) Measure() {
 	a.latency.Reset()

@@ -20,8 +20,6 @@ type Griphub struct {
 	MQTT bool
 	// Procs is how many cores the process may use; 0 for all.
 	Procs int
-	// NoProxy leaves Pushpin out, for what no viewer watches.
-	NoProxy bool
 }
 
 // A Hub is a griphub that runs.
@@ -56,10 +54,8 @@ func (g Griphub) Start(ctx context.Context, site Site) (s Subject, err error) {
 		return nil, err
 	}
 	h.backend, h.ops = addresses[0], addresses[1]
-	if !g.NoProxy {
-		if h.proxy, err = startProxy(ctx, site, h.backend, &h.stack); err != nil {
-			return nil, err
-		}
+	if h.proxy, err = startProxy(ctx, site, h.backend, &h.stack); err != nil {
+		return nil, err
 	}
 	broker := ""
 	if g.MQTT {
@@ -89,11 +85,7 @@ func (h *Hub) config(database, broker string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "listen: %s\nops_listen: %s\ndatabase: %q\n", h.backend, h.ops, database)
 	fmt.Fprintf(&text, "secret: %s\n", strings.Repeat("0123456789abcdef", 4))
-	if h.proxy != nil {
-		fmt.Fprintf(&text, "grip: {urls: [%q], require_proxy: false}\n", h.proxy.gripURL())
-	} else {
-		fmt.Fprintf(&text, "grip: {urls: [], require_proxy: false}\n")
-	}
+	fmt.Fprintf(&text, "grip: {urls: [%q], require_proxy: false}\n", h.proxy.gripURL())
 	if broker != "" {
 		broker = "mqtt://" + broker
 	}
@@ -109,10 +101,8 @@ func (h *Hub) run(ctx context.Context, site Site) error {
 		return err
 	}
 	h.push(p.stop)
-	if h.proxy != nil {
-		if err := h.proxy.ready(ctx); err != nil {
-			return err
-		}
+	if err := h.proxy.ready(ctx); err != nil {
+		return err
 	}
 	return p.await(ctx, answers(h.client, "http://"+h.ops+"/readyz"))
 }
