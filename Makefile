@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.0.0+$$(git rev-pars
 # In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
 export GOFLAGS := $(GOFLAGS)$(shell git rev-parse HEAD >/dev/null 2>&1 || echo ' -buildvcs=false')
 
-.PHONY: help run build test lint chaos fuzz vuln compose-check kubernetes-check deb deploy-check clean
+.PHONY: help run build test lint chaos bench fuzz vuln compose-check kubernetes-check deb deploy-check clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,10 @@ chaos: ## break everything 200 times with each set-up (SEED=… repeats; FAULTS=
 	@scripts/install-deps test
 	@CGO_ENABLED=1 go test -race -count=1 -timeout 60m -v ./chaos -run TestNothing \
 		-chaos.seed $(or $(SEED),0) -chaos.faults $(or $(FAULTS),200) $(if $(DB),-chaos.db $(DB))
+
+bench: ## measure griphub beside Pushpin on the same work (ARGS="--rows fan-out --rounds 1 --scale 0.1", --list shows the rows)
+	@scripts/install-deps test
+	@go run ./bench $(ARGS)
 
 lint: $(LINTER) ## run golangci-lint, which also keeps the arrows between the packages
 	@$(LINTER) run ./...

@@ -64,10 +64,7 @@ func (p pace) by(starter subject.Starter) func(context.Context, *measurement) (r
 			if _, err := sc.pace(ctx, p.perSecond, p.burst, p.lasting); err != nil {
 				return result{}, err
 			}
-			ended := time.Now()
-			r, err := sc.finish(ctx, start)
-			r.Values[recovery] = max(0, start.Add(time.Duration(r.Values[delivered]/max(1, r.Values[rate])*float64(time.Second))).Sub(ended).Seconds())
-			return r, err
+			return sc.finish(ctx, start)
 		})
 	}
 }
@@ -79,7 +76,7 @@ func (p *pace) scale(m *measurement) {
 	} else {
 		p.viewers = m.scaled(p.viewers, 2)
 	}
-	p.burst = max(1, p.burst)
+	p.burst = m.scaled(p.burst, 1)
 	p.lasting = m.lasting(p.lasting)
 }
 
@@ -113,7 +110,8 @@ func (sc *scene) pace(ctx context.Context, perSecond float64, burst int, lasting
 		}
 		time.Sleep(time.Until(began.Add(interval)))
 	}
-	return time.Since(start) - lasting, nil
+	sc.ended = time.Now()
+	return sc.ended.Sub(start) - lasting, nil
 }
 
 // A climb raises the rate until the viewers do not get everything in time, and reports the last rate at which they did.
@@ -128,6 +126,7 @@ func (c climb) by(starter subject.Starter) func(context.Context, *measurement) (
 	return func(ctx context.Context, m *measurement) (best result, err error) {
 		c := c
 		c.viewers, c.lasting = m.scaled(c.viewers, 2), m.lasting(c.lasting)
+		c.perSecond = c.perSecond[:min(len(c.perSecond), m.scaled(10*len(c.perSecond), 1))]
 		best = newResult()
 		best.Values[rate] = 0
 		for _, perSecond := range c.perSecond {

@@ -24,9 +24,9 @@ func (m *measurement) scaled(n, least int) int {
 	return max(least, int(math.Round(float64(n)*m.scale)))
 }
 
-// lasting is the share of d that the scale asks for, at least a second.
+// lasting is less at a smaller scale, but not as much less as the work is.
 func (m *measurement) lasting(d time.Duration) time.Duration {
-	return max(time.Second, time.Duration(float64(d)*math.Sqrt(m.scale)))
+	return max(200*time.Millisecond, time.Duration(float64(d)*math.Sqrt(m.scale)))
 }
 
 // patience bounds every wait for something that has to come.
@@ -39,6 +39,7 @@ type scene struct {
 	published []uint64 // by channel
 	began     usage.Snapshot
 	opened    time.Duration // how long it took until all streams worked
+	ended     time.Time     // the last publish at a given rate
 }
 
 // An audience is who watches.
@@ -165,9 +166,15 @@ func (sc *scene) finish(ctx context.Context, start time.Time) (result, error) {
 	r.Values[lost] = float64(count.Lost)
 	r.Values[duplicated] = float64(count.Duplicated)
 	r.Values[closed] = float64(count.Closed)
+	if count.Refused > 0 {
+		r.Values[refused] = float64(count.Refused)
+	}
 	r.Values[opening] = sc.opened.Seconds()
 	r.Values[p50] = milliseconds(sc.audience.Latency().Quantile(0.50))
 	r.Values[p99] = milliseconds(sc.audience.Latency().Quantile(0.99))
+	if !sc.ended.IsZero() && count.Delivered > 0 {
+		r.Values[recovery] = max(0, count.Last.Sub(sc.ended).Seconds())
+	}
 	if took := count.Last.Sub(start).Seconds(); count.Delivered > 0 && took > 0 {
 		r.Values[rate] = float64(count.Delivered) / took
 	}

@@ -38,9 +38,9 @@ type Audience struct {
 	open      atomic.Int64
 	lastError atomic.Pointer[error]
 
-	delivered, duplicated, closed atomic.Uint64
-	last                          atomic.Int64 // when the last measured event came, as in Mark.At
-	latency                       Histogram
+	delivered, duplicated, closed, refused atomic.Uint64
+	last                                   atomic.Int64 // when the last measured event came, as in Mark.At
+	latency                                Histogram
 }
 
 // bufferBytes is what a stream reads at once.
@@ -162,6 +162,7 @@ type Count struct {
 	Duplicated uint64 // a second time, or after a later one
 	Lost       uint64
 	Closed     uint64 // streams that the server has ended
+	Refused    uint64 // attempts to open a stream again
 	Last       time.Time
 }
 
@@ -181,7 +182,7 @@ func (a *Audience) Await(ctx context.Context, published []uint64, quiet time.Dur
 		return n >= expected || time.Since(since) > quiet
 	})
 	c := Count{
-		Delivered: a.delivered.Load(), Duplicated: a.duplicated.Load(), Closed: a.closed.Load(),
+		Delivered: a.delivered.Load(), Duplicated: a.duplicated.Load(), Closed: a.closed.Load(), Refused: a.refused.Load(),
 		Last: time.Unix(0, a.last.Load()),
 	}
 	c.Lost = expected - min(expected, c.Delivered)

@@ -40,25 +40,29 @@ type stream struct {
 	conn atomic.Pointer[net.TCPConn]
 }
 
-// reopenAfter is how long a stream waits that was cut before the measurement.
-const reopenAfter = 50 * time.Millisecond
+// reopenAfter is how long a stream waits that was cut before the measurement, or refused.
+const reopenAfter = 100 * time.Millisecond
 
 // run keeps the stream open until ctx ends or, in the measurement, the server ends it.
 func (s *stream) run(ctx context.Context) {
 	for {
 		err := s.watch(ctx)
+		wasOpen := s.open.Load()
 		s.opened(false)
 		if ctx.Err() != nil {
-			return
-		}
-		if s.of.measuring.Load() && !s.of.dropping.Load() {
-			s.of.closed.Add(1)
 			return
 		}
 		s.of.failed(err)
 		if s.of.dropping.Load() {
 			s.of.awaitReopening(ctx)
 			continue
+		}
+		if s.of.measuring.Load() {
+			if wasOpen {
+				s.of.closed.Add(1)
+				return
+			}
+			s.of.refused.Add(1)
 		}
 		select {
 		case <-ctx.Done():

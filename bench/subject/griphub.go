@@ -1,6 +1,7 @@
 package subject
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -95,8 +96,7 @@ func (h *Hub) config(database, broker string) string {
 }
 
 func (h *Hub) run(ctx context.Context, site Site) error {
-	cmd := h.command("serve")
-	p, err := startProcess(cmd, site.Log)
+	p, err := startProcess(h.command(context.WithoutCancel(ctx), "serve"), site.Log)
 	if err != nil {
 		return err
 	}
@@ -108,8 +108,8 @@ func (h *Hub) run(ctx context.Context, site Site) error {
 }
 
 // command is a griphub command that meets this hub.
-func (h *Hub) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(h.program, append(args, "--config", h.Config)...)
+func (h *Hub) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, h.program, append(args, "--config", h.Config)...)
 	cmd.Dir = h.dir
 	for _, pair := range os.Environ() {
 		if !strings.HasPrefix(pair, "GRIPHUB_") && !strings.HasPrefix(pair, "GRIP_URL=") {
@@ -167,11 +167,9 @@ func Lines(events []Event) []byte {
 
 // PublishCommand sends the events through `griphub publish --jsonl`, and tells how long the command took.
 func (h *Hub) PublishCommand(ctx context.Context, events []Event) (time.Duration, error) {
-	cmd := h.command("publish", "--jsonl")
-	cmd.Stdin = strings.NewReader(string(Lines(events)))
+	cmd := h.command(ctx, "publish", "--jsonl")
+	cmd.Stdin = bytes.NewReader(Lines(events))
 	began := time.Now()
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
 	if out, err := cmd.Output(); err != nil {
 		return 0, fmt.Errorf("griphub publish: %w: %.500s", err, out)
 	}

@@ -26,7 +26,7 @@ func startMosquitto(ctx context.Context, site Site, parts *stack) (address strin
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return "", err
 	}
-	p, err := startProcess(exec.Command(path, "-c", conf), site.Log)
+	p, err := startProcess(exec.CommandContext(context.WithoutCancel(ctx), path, "-c", conf), site.Log)
 	if err != nil {
 		return "", err
 	}
