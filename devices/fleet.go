@@ -124,6 +124,16 @@ func (f *Fleet) Watch(device channels.DeviceRef, watched bool) {
 	}
 }
 
+// Has tells whether the device is of the fleet. It may be called concurrently with everything else.
+func (f *Fleet) Has(device channels.DeviceRef) bool {
+	for i := range f.devices {
+		if d := &f.devices[i]; d.kind.name == device.Type && d.id == device.ID {
+			return true
+		}
+	}
+	return false
+}
+
 // Turns is how many messages a round has, in which each device speaks once, and those that are watched twice.
 func (f *Fleet) Turns() int { return len(f.devices) + f.watched }
 

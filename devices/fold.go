@@ -46,9 +46,12 @@ func (p *Processor) apply(f *folding, i int, r *report, before map[channels.Devi
 		device = before[r.ref].clone()
 	}
 	var err error
-	if r.message.Kind == KindStatus {
+	switch r.message.Kind {
+	case KindStatus:
 		changed, err = p.applyStatus(f, i, r, device)
-	} else {
+	case KindResponse:
+		changed, err = p.applyResponse(f, i, r, device)
+	default:
 		changed, err = p.applyData(f, i, r, device)
 	}
 	if err != nil {

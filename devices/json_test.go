@@ -78,6 +78,7 @@ func FuzzRead(f *testing.F) {
 	for _, seed := range payloadSeeds {
 		f.Add([]byte(seed), "weatherstation", "ws-001", byte(KindData))
 		f.Add([]byte(seed), "a_b%", "\"\\<é", byte(KindStatus))
+		f.Add([]byte(seed), "pump", "p1", byte(KindResponse))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte, deviceType, id string, kind byte) {
 		m := Message{Kind: Kind(kind), Type: deviceType, ID: id, Payload: payload, KeyField: "id", Received: time.Unix(1736942400, 0).UTC()}
@@ -90,8 +91,11 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		draft, err := r.dataDraft()
-		if m.Kind == KindStatus {
+		switch m.Kind {
+		case KindStatus:
 			draft, err = r.statusDraft(Offline)
+		case KindResponse:
+			draft, err = r.responseDraft()
 		}
 		if err != nil {
 			return

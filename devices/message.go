@@ -68,6 +68,9 @@ type Message struct {
 	Payload []byte
 	// KeyField names the top-level field of the payload that holds the message's own id; empty for none.
 	KeyField string
+	// Correlation is what the message says of itself to be the answer to, beside its payload (MQTT 5's correlation data); empty
+	// for nothing.
+	Correlation string
 	// Received is the server's time of arrival.
 	Received time.Time
 	// Retained tells that the broker sent what it had kept, on subscribing: a snapshot of what the

@@ -38,6 +38,10 @@ type report struct {
 	status   Status
 	battery  *float64
 	firmware string
+
+	// What an answer to a command says, and the command's id; empty for none.
+	response []byte
+	answered string
 }
 
 // read looks at one message. What is wrong with it is in the report.
@@ -49,6 +53,8 @@ func read(m *Message) report {
 		err = r.readData()
 	case KindStatus:
 		err = r.readStatus()
+	case KindResponse:
+		err = r.readResponse()
 	case KindState:
 		err = fmt.Errorf("device code %q is not registered", clip(m.Code))
 	default:

@@ -162,6 +162,7 @@ func (h *hook) OnPublish(client *mqtt.Client, packet packets.Packet) (packets.Pa
 		return packet, nil
 	}
 	message.Payload, message.Received = packet.Payload, time.Now()
+	message.Correlation = string(packet.Properties.CorrelationData)
 	d := delivery{
 		message:     message,
 		matched:     true,

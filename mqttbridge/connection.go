@@ -145,6 +145,9 @@ func (c *connection) receive(received paho.PublishReceived) (bool, error) {
 	p := received.Packet
 	m, matched := c.rules.Message(p.Topic)
 	m.Payload, m.Retained, m.Received = p.Payload, p.Retain, time.Now()
+	if p.Properties != nil {
+		m.Correlation = string(p.Properties.CorrelationData)
+	}
 	d := delivery{message: m, matched: matched, from: c, lossy: p.QoS == 0, redelivered: p.Duplicate()}
 	if p.QoS > 0 {
 		d.packet = p.PacketID

@@ -33,6 +33,17 @@ func (r Rules) Beside(name string) (DeviceTopic, error) {
 	return DeviceTopic{}, errors.New("topics: no rule names {device_type} and {device_id} alone, so that devices have no topics to be told by")
 }
 
+// Responses returns the topics on which devices answer commands: those of the first rule of that kind. It fails where there is
+// none, or its topics have levels other than the device's that no text stands for.
+func (r Rules) Responses() (DeviceTopic, error) {
+	for i := range r.patterns {
+		if p := r.patterns[i]; p.rule.Kind == devices.KindResponse && p.namesOnlyDevice() {
+			return DeviceTopic{p}, nil
+		}
+	}
+	return DeviceTopic{}, errors.New("topics: no rule of kind response")
+}
+
 func (p *pattern) beside(name string) (pattern, bool) {
 	last := max(slices.Index(p.levels, level{"device_type", one}), slices.Index(p.levels, level{"device_id", one}))
 	if !p.namesDevice() {
@@ -40,15 +51,14 @@ func (p *pattern) beside(name string) (pattern, bool) {
 	}
 	texts := strings.Split(p.rule.Topic, "/")[:last+1]
 	beside, err := parsePattern(Rule{Topic: strings.Join(append(texts, name), "/"), Kind: devices.KindData})
-	if err != nil {
-		return pattern{}, false
-	}
-	for _, l := range beside.levels {
-		if l.wild != literal && l.text != "device_type" && l.text != "device_id" {
-			return pattern{}, false
-		}
-	}
-	return beside, true
+	return beside, err == nil && beside.namesOnlyDevice()
+}
+
+// namesOnlyDevice tells whether all levels but the device's names are texts.
+func (p *pattern) namesOnlyDevice() bool {
+	return !slices.ContainsFunc(p.levels, func(l level) bool {
+		return l.wild != literal && l.text != "device_type" && l.text != "device_id"
+	})
 }
 
 // namesDevice tells whether the topic has both the device's type and its id.

@@ -165,6 +165,24 @@ func (p *Publisher) Retain(ctx context.Context, topic string, payload []byte) er
 	return p.send(ctx, &paho.Publish{Topic: topic, Payload: payload, QoS: 1, Retain: true})
 }
 
+// A Request is a message that asks for an answer (MQTT 5, section 4.10).
+type Request struct {
+	Topic   string
+	Payload []byte
+	// ResponseTopic is where the answer is expected, and Correlation what it has to bring along.
+	ResponseTopic, Correlation string
+	// Expiry is how long the broker keeps it for who is away, in whole seconds, at least one.
+	Expiry time.Duration
+}
+
+// Request is Publish for a Request.
+func (p *Publisher) Request(ctx context.Context, r Request) error {
+	seconds := uint32(max(1, (r.Expiry+time.Second-1)/time.Second))
+	return p.send(ctx, &paho.Publish{Topic: r.Topic, Payload: r.Payload, QoS: 1, Properties: &paho.PublishProperties{
+		MessageExpiry: &seconds, ResponseTopic: r.ResponseTopic, CorrelationData: []byte(r.Correlation),
+	}})
+}
+
 func (p *Publisher) send(ctx context.Context, message *paho.Publish) error {
 	for {
 		p.mu.Lock()

@@ -20,6 +20,7 @@ func (s *Server) registerDevices(api gin.IRouter) {
 	api.GET("/devices/:type/:id", s.handle(s.showDevice))
 	api.PATCH("/devices/:type/:id", s.handle(s.setDevice))
 	api.DELETE("/devices/:type/:id", s.handle(s.removeDevice))
+	api.POST("/devices/:type/:id/commands", s.handle(s.command))
 }
 
 // listDevices answers GET /api/devices?type=&status=&owner=&group=&active=&text=&after=&limit=. "after" is the last device

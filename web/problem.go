@@ -87,6 +87,18 @@ func (s *Server) handle(h func(*gin.Context) error) gin.HandlerFunc {
 }
 
 func (s *Server) problemOf(c *gin.Context, err error) *problem {
+	if p := knownProblem(err); p != nil {
+		return p
+	}
+	s.log.Error("request failed", "method", c.Request.Method, "route", c.FullPath(), "error", err)
+	return errInternal
+}
+
+// errInternal is what a client is told of failures that are not its own.
+var errInternal = &problem{status: http.StatusInternalServerError, code: "internal-error", message: "The request failed; the service's log says why."}
+
+// knownProblem is the problem that an error is to the client, nil where that is none of its business.
+func knownProblem(err error) *problem {
 	var p *problem
 	var invalid *channels.InvalidError
 	switch {
@@ -99,6 +111,5 @@ func (s *Server) problemOf(c *gin.Context, err error) *problem {
 	case errors.Is(err, channels.ErrStopped):
 		return &problem{status: http.StatusServiceUnavailable, code: "stopping", message: "The service is stopping; try again."}
 	}
-	s.log.Error("request failed", "method", c.Request.Method, "route", c.FullPath(), "error", err)
-	return &problem{status: http.StatusInternalServerError, code: "internal-error", message: "The request failed; the service's log says why."}
+	return nil
 }

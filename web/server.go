@@ -39,6 +39,8 @@ type Options struct {
 	Publisher Publisher
 	Registry  devices.Registry
 	Editor    devices.Editor
+	// Commander gives devices commands; nil where there is no way to them.
+	Commander *devices.Commander
 	// Audience tells who is watching; nil where no proxy tells.
 	Audience      Audience
 	Authenticator Authenticator

@@ -87,8 +87,11 @@ type socket struct {
 	opened    bool
 	// asked is the cursor that a ping brought, nil for none.
 	asked *string
-	size  int
-	out   []grip.WSEvent
+	// commandsUntil is until when the batch's commands may take; zero before the first.
+	commandsUntil time.Time
+
+	size int
+	out  []grip.WSEvent
 }
 
 func (k *socket) answer(events []grip.WSEvent) error {
@@ -192,7 +195,7 @@ func (k *socket) event(e grip.WSEvent) error {
 	case grip.EventPing:
 		k.out = append(k.out, grip.WSEvent{Type: grip.EventPong, Content: e.Content, HasContent: e.HasContent})
 	case grip.EventText:
-		k.text(e.Content)
+		return k.text(e.Content)
 	}
 	return nil
 }
@@ -233,21 +236,26 @@ func (k *socket) open() error {
 	return err
 }
 
-// text answers a plain ping, and notes the cursor of another.
-func (k *socket) text(content []byte) {
+// text answers a plain ping, notes the cursor of another, and gives commands.
+func (k *socket) text(content []byte) error {
 	var message struct {
 		Action string  `json:"action"`
 		Cursor *string `json:"cursor"`
 	}
-	if json.Unmarshal(content, &message) != nil || message.Action != "ping" {
-		return
+	if json.Unmarshal(content, &message) != nil {
+		return nil
 	}
-	if message.Cursor == nil {
+	switch {
+	case message.Action == "command":
+		return k.command(content)
+	case message.Action != "ping":
+	case message.Cursor == nil:
 		k.send([]byte(`{"event":"pong"}`))
-		return
+	default:
+		// Of several cursors in a batch the last one is the client's place: the log is read once.
+		k.asked = message.Cursor
 	}
-	// Of several cursors in a batch the last one is the client's place: the log is read once.
-	k.asked = message.Cursor
+	return nil
 }
 
 // pong sends what the client missed after the cursor, and then the pong with the place that it has reached.

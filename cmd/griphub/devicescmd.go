@@ -26,7 +26,7 @@ func (a *app) newDevices() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.newDevicesList(), a.newDevicesShow(), a.newDevicesAdd(), a.newDevicesSet(), a.newDevicesRemove(),
-		a.newDevicesImport(), a.newDevicesExport())
+		a.newDevicesImport(), a.newDevicesExport(), a.newDeviceCommand())
 	return cmd
 }
 

@@ -32,6 +32,7 @@ type hub struct {
 	publisher *channels.Publisher
 	web       *web.Server
 	source    deviceSource // nil without a broker
+	courier   *courier     // nil where devices get no commands
 	registry  *prometheus.Registry
 	// alsoReady is what else must work; nil for nothing.
 	alsoReady func(ctx context.Context) error
@@ -116,13 +117,19 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	if h.audience != nil {
 		options.Audience = h.audience
 	}
-	if h.web, err = web.NewServer(options); err != nil {
-		return err
+	if h.cfg.MQTT.URL != "" {
+		if err := h.connect(ownBroker); err != nil {
+			return err
+		}
+		if h.courier, err = newCourier(h.cfg); err != nil {
+			h.log.Warn("devices get no commands", "error", err)
+			h.courier = nil
+		} else {
+			options.Commander = devices.NewCommander(options.Reader, h.publisher, h.db, h.courier, now)
+		}
 	}
-	if h.cfg.MQTT.URL == "" {
-		return nil
-	}
-	return h.connect(ownBroker)
+	h.web, err = web.NewServer(options)
+	return err
 }
 
 // connect makes the source of messages: a session at the configured broker, or the hub's own broker at the
@@ -190,6 +197,9 @@ func (h *hub) stages(names ports) ([]stage, error) {
 	}
 	if h.source != nil {
 		list = append(list, stage{name: "MQTT", run: h.source.Run})
+	}
+	if h.courier != nil {
+		list = append(list, stage{name: "commands", run: func(ctx context.Context) error { return h.courier.run(ctx, h.log) }})
 	}
 	return list, nil
 }

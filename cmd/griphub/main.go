@@ -13,13 +13,15 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/devices"
 )
 
 // Exit codes.
 const (
-	exitOther   = 1
-	exitUsage   = 2
-	exitNotSent = 3
+	exitOther    = 1
+	exitUsage    = 2
+	exitNotSent  = 3
+	exitNoAnswer = 4
 )
 
 func main() {
@@ -67,6 +69,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errNotSent):
 		return exitNotSent
+	case errors.Is(err, devices.ErrNoAnswer):
+		return exitNoAnswer
 	}
 	return exitOther
 }

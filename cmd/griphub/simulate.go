@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/mqttbridge"
 )
@@ -78,32 +77,18 @@ func (s *simulation) run(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, s.duration)
 		defer cancel()
 	}
-	heeded := make(chan watchNotice, inFlight)
-	if topic, err := s.broker.Rules.Beside(watchedTopic); err == nil {
-		publisher.Follow([]string{topic.Filter()}, func() {}, func(name string, payload []byte, _ bool) {
-			if device, ok := topic.Device(name); ok {
-				select {
-				case heeded <- watchNotice{device, string(payload) == "1"}:
-				case <-ctx.Done():
-				}
-			}
-		})
-	}
 	group, ctx := errgroup.WithContext(ctx)
+	inbox := newFleetInbox(fleet, s.broker.Rules)
+	inbox.follow(ctx, publisher)
 	group.Go(func() error { return publisher.Run(ctx) })
+	group.Go(func() error { return inbox.answer(ctx, publisher) })
 	lanes := make([]chan devices.FleetMessage, min(inFlight, s.devices))
 	for i := range lanes {
 		lanes[i] = make(chan devices.FleetMessage, 1)
 		group.Go(func() error { return send(ctx, publisher, lanes[i]) })
 	}
-	group.Go(func() error { return s.pace(ctx, fleet, lanes, heeded) })
+	group.Go(func() error { return s.pace(ctx, fleet, lanes, inbox.watched) })
 	return group.Wait()
-}
-
-// A watchNotice tells a simulated device whether somebody watches it.
-type watchNotice struct {
-	device  channels.DeviceRef
-	watched bool
 }
 
 // pace deals messages to the lanes; those of a device always to the same. The rate is that of a fleet that nobody watches.

@@ -201,11 +201,11 @@ func (k *checker) topics() {
 			k.fail(path+".topic", "is missing")
 		} else if err := checkTopic(topic.Topic); err != nil {
 			k.fail(path+".topic", "%s", err)
-		} else if topic.Kind == "data" || topic.Kind == "status" {
+		} else if slices.Contains([]string{"data", "status", "response"}, topic.Kind) {
 			k.names(path+".topic", topic.Topic, "{device_type}", "{device_id}")
 		}
 		if topic.Kind == "" {
-			k.fail(path+".kind", "is missing; write data, status or state")
+			k.fail(path+".kind", "is missing; write data, status, state or response")
 		}
 	}
 }

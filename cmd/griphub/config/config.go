@@ -61,13 +61,13 @@ type MQTT struct {
 	CAFile   string    `yaml:"ca_file" path:"true" doc:"Certificates that the broker's certificate is checked against, in PEM form, instead of the system's."`
 	CertFile string    `yaml:"cert_file" path:"true" doc:"Client certificate in PEM form; key_file belongs to it."`
 	KeyFile  string    `yaml:"key_file" path:"true" doc:"Private key of cert_file in PEM form."`
-	Topics   []Topic   `yaml:"topics" default:"[{topic: \"things/{device_type}/{device_id}/data\", kind: data, id: id}, {topic: \"things/{device_type}/{device_id}/status\", kind: status}, {topic: \"users/{user}/devices/{device_code}/status\", kind: state}]" doc:"What to subscribe to and what the messages are; the first topic that matches a message decides."`
+	Topics   []Topic   `yaml:"topics" default:"[{topic: \"things/{device_type}/{device_id}/data\", kind: data, id: id}, {topic: \"things/{device_type}/{device_id}/status\", kind: status}, {topic: \"users/{user}/devices/{device_code}/status\", kind: state}, {topic: \"things/{device_type}/{device_id}/response\", kind: response}]" doc:"What to subscribe to and what the messages are; the first topic that matches a message decides."`
 }
 
 // Topic says what the messages of matching MQTT topics are.
 type Topic struct {
 	Topic string `yaml:"topic" doc:"Topic pattern. {name} stands for one level and gives it a name: device_type, device_id, device_code, user."`
-	Kind  string `yaml:"kind" oneof:"data status state" doc:"data: readings, sent on as they are. status: the device's own status. state: an update of the registered device, sent to its owner."`
+	Kind  string `yaml:"kind" oneof:"data status state response" doc:"data: readings, sent on as they are. status: the device's own status. state: an update of the registered device, sent to its owner. response: the answer to a command."`
 	ID    string `yaml:"id" doc:"Payload field that holds the message's own id; a repeat of an id is dropped. Empty means none."`
 }
 
