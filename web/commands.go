@@ -62,6 +62,9 @@ func (s *Server) command(c *gin.Context) error {
 		return &problem{status: http.StatusNotImplemented, code: "no-answers",
 			message: `Answers of this device cannot be seen: its channel is not stored, or no topic of kind response is read. Send it with "wait": false.`}
 	}
+	if err := by.charge(1, s.now()); err != nil {
+		return err
+	}
 	sent, err := s.opts.Commander.Send(c.Request.Context(), devices.Command{
 		Device: ref, Name: form.Command, Payload: form.Payload, ID: form.ID, User: by.User, Timeout: timeout,
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/web"
 )
@@ -163,6 +164,22 @@ func exchanges() []exchange {
 	get("/api/presence/foo", unsure, 500)
 	get("/api/presence/foo", forgetful, 501)
 	get("/api/presence/foo", undecided, 503)
+
+	const target, command = "/api/devices/pump/p1/commands", `{"command":"go","payload":{"a":1},"id":"order-0001","timeout":"5s"}`
+	post(target, command, healthy, 200, byAdmin, []string{"Content-Type", "application/json"})
+	post(target, `{"command":"go","wait":false,"timeout":60}`, healthy, 202, withKey, []string{"Content-Type", "application/json"})
+	post(target, `{"command":`, healthy, 400, byAdmin)
+	post(target, command, healthy, 401)
+	post(target, command, healthy, 403, []string{"X-User", "7 writes=foo"})
+	post("/api/devices/pump/nobody/commands", command, healthy, 404, byAdmin)
+	post(target, strings.Replace(command, "go", "stop", 1), healthy, 409, byAdmin)
+	post(target, `"`+strings.Repeat("x", 70_000)+`"`, healthy, 413, byAdmin)
+	post(target, `{"command":""}`, healthy, 422, byAdmin)
+	post(target, command, throttled, 429, withKey)
+	post(target, command, down, 500, byAdmin)
+	post(target, command, forgetful, 501, byAdmin)
+	post(target, command, stopping, 503, byAdmin)
+	post(target, `{"command":"mute","timeout":0.1}`, healthy, 504, byAdmin)
 
 	get("/api/devices?limit=1", healthy, 200, byAdmin)
 	get("/api/devices/pump/p1", healthy, 200, byAdmin)
@@ -327,26 +344,35 @@ func TestTheDescriptionIsServedAsYAMLToo(t *testing.T) {
 // openConditions opens a hub in each condition, with something in its log.
 func openConditions(t *testing.T) map[condition]*hub {
 	t.Helper()
+	wires := map[condition]*wire{healthy: {}, down: {}, stopping: {}, throttled: {}}
+	commanded := func(in condition) func(*web.Options) {
+		return func(o *web.Options) {
+			o.Commander = devices.NewCommander(o.Reader, o.Publisher, o.Registry, wires[in], time.Now)
+		}
+	}
 	hubs := map[condition]*hub{
 		healthy: openHub(t, withTemplates(t, "pump/n.html", "{{.Data.n}}"), func(o *web.Options) {
 			o.Audience = audience{{Viewers: 2, State: channels.PresenceKnown}}
-		}),
+		}, commanded(healthy)),
 		down: openHub(t, func(o *web.Options) {
 			log := downLog{o.Log}
 			o.Log, o.Reader, o.Publisher, o.Registry = log, channels.NewReader(log, standardRules), brokenPublisher{errDown}, log
-		}),
+		}, commanded(down)),
 		undecided: openHub(t, func(o *web.Options) { o.Authenticator = undecidedVisitors{} }),
 		turning:   openHub(t, func(o *web.Options) { o.Authenticator = turnedAway(t) }),
 		forgetful: openHub(t, func(o *web.Options) {
 			o.Reader = channels.NewReader(o.Log, channels.Rules{{Match: "**", Read: channels.AccessPublic, Unstored: true}})
 		}),
 		unsure:   openHub(t, func(o *web.Options) { o.Authorizer = brokenAuthorizer{errDown} }),
-		stopping: openHub(t, func(o *web.Options) { o.Publisher = brokenPublisher{channels.ErrStopped} }),
+		stopping: openHub(t, func(o *web.Options) { o.Publisher = brokenPublisher{channels.ErrStopped} }, commanded(stopping)),
 		throttled: openHub(t, func(o *web.Options) {
 			o.PublishKeys = []web.PublishKey{{Name: "slow", Digest: sha256.Sum256([]byte(publishKey)), Rate: web.PublishRate{Events: 1.0 / 3600, Burst: 1}}}
-		}),
+		}, commanded(throttled)),
 	}
-	for _, h := range hubs {
+	for in, h := range hubs {
+		if w := wires[in]; w != nil {
+			w.hub = h
+		}
 		h.device("pump", "p1", `{"t":1.5}`)
 		h.publish(`{"n":1}`, "foo")
 	}

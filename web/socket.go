@@ -242,13 +242,11 @@ func (k *socket) text(content []byte) error {
 		Action string  `json:"action"`
 		Cursor *string `json:"cursor"`
 	}
-	if json.Unmarshal(content, &message) != nil {
-		return nil
-	}
+	understood := json.Unmarshal(content, &message) == nil
 	switch {
-	case message.Action == "command":
+	case understood && message.Action == "command":
 		return k.command(content)
-	case message.Action != "ping":
+	case !understood || message.Action != "ping":
 	case message.Cursor == nil:
 		k.send([]byte(`{"event":"pong"}`))
 	default:

@@ -61,6 +61,10 @@ func (k *socket) giveCommand(ref channels.DeviceRef, command devices.Command) (i
 	if k.server.opts.Commander == nil {
 		return "", errNoCommands
 	}
+	by := k.server.publishers.byIdentity(k.principal, k.server.now())
+	if err := by.charge(1, k.server.now()); err != nil {
+		return "", err
+	}
 	if k.commandsUntil.IsZero() {
 		k.commandsUntil = time.Now().Add(maxBatchCommanding)
 	}

@@ -65,6 +65,7 @@ func TestDefaultIsWhatTheInterfacePromises(t *testing.T) {
 			{Topic: "things/{device_type}/{device_id}/data", Kind: "data", ID: "id"},
 			{Topic: "things/{device_type}/{device_id}/status", Kind: "status"},
 			{Topic: "users/{user}/devices/{device_code}/status", Kind: "state"},
+			{Topic: "things/{device_type}/{device_id}/response", Kind: "response"},
 		}},
 		Devices: Devices{Unknown: "register", Heartbeat: 300 * time.Second, Grace: 2.5},
 		Auth: Auth{
@@ -109,6 +110,7 @@ mqtt:
     - {topic: "things/{device_type}/{device_id}/data",   kind: data, id: id}
     - {topic: "things/{device_type}/{device_id}/status", kind: status}
     - {topic: "users/{user}/devices/{device_code}/status", kind: state}
+    - {topic: "things/{device_type}/{device_id}/response", kind: response}
 devices: {unknown: register, heartbeat: 300s, grace: 2.5}
 auth:
   mode: jwt
