@@ -109,7 +109,8 @@ func (e *Event) aroundID(blocks []Block) (before, after []byte) {
 	before = e.appendReplay(nil)
 	last := blocks[len(blocks)-1]
 	for _, b := range blocks[:len(blocks)-1] {
-		before = AppendSSE(before, b.Name, "", b.Data)
+		// A comment, by which a client of ours knows that the next block is of the same event.
+		before = AppendSSE(append(before, ":more\n"...), b.Name, "", b.Data)
 	}
 	return appendField(before, "event", last.Name), appendData(nil, last.Data)
 }

@@ -14,7 +14,7 @@ func TestATemplateMakesANamedEventForHTMX2AndAPartOfAMessageForHTMX4(t *testing.
 	s := open(t, "pump/temperature.html", "<b>{{.Data.temperature}} °C</b>\n", "pump/place.html", "{{.Type}}/{{.ID}} {{.Time.Format \"15:04\"}}")
 	e := event(t, "pump", "p1", "data", `{"temperature":25.30}`)
 	s.wantSSE(channels.FormHTML2, e,
-		"event: place", "data: pump/p1 12:00", "",
+		":more", "event: place", "data: pump/p1 12:00", "",
 		"event: temperature", "id: id", "data: <b>25.3 °C</b>", "", "")
 	s.wantSSE(channels.FormHTML4, e, "id: id",
 		`data: <hx-partial hx-target="findAll [data-fragment='place'],[data-fragment='pump/p1/place']">pump/p1 12:00</hx-partial>`+
@@ -130,7 +130,7 @@ func TestAReplayIsToldInHTMLStreamsToo(t *testing.T) {
 	s := open(t, "pump/a.html", "a", "pump/b.html", "b")
 	e := event(t, "pump", "p1", "data", `{}`)
 	e.ReplayOf, e.Replay = 4, 1
-	s.wantSSE(channels.FormHTML2, e, "event: stream-replay", `data: {"event_id":"4","replay":1}`, "", "event: a", "data: a", "", "event: b", "id: id", "data: b", "", "")
+	s.wantSSE(channels.FormHTML2, e, "event: stream-replay", `data: {"event_id":"4","replay":1}`, "", ":more", "event: a", "data: a", "", "event: b", "id: id", "data: b", "", "")
 }
 
 func TestHostileDevicesStayText(t *testing.T) {
@@ -171,8 +171,8 @@ func TestATemplateThatFailsTakesNothingElseDown(t *testing.T) {
 		t.Errorf("the log has %d lines", lines)
 	}
 	long := fmt.Sprintf(`{"n":1,"list":[1,2,3,4,5,6],"long":[%s1]}`, strings.Repeat("1,", 100))
-	s.wantSSE(channels.FormHTML2, event(t, "pump", "p1", "data", long), "event: bad", "data: 6", "", "event: good", "id: id", "data: 1", "", "")
-	s.wantSSE(channels.FormHTML2, event(t, "pump", "p1", "data", `{"n":1,"list":[1,2,3,4,5,6],"loop":1}`), "event: bad", "data: 6", "", "event: good", "id: id", "data: 1", "", "")
+	s.wantSSE(channels.FormHTML2, event(t, "pump", "p1", "data", long), ":more", "event: bad", "data: 6", "", "event: good", "id: id", "data: 1", "", "")
+	s.wantSSE(channels.FormHTML2, event(t, "pump", "p1", "data", `{"n":1,"list":[1,2,3,4,5,6],"loop":1}`), ":more", "event: bad", "data: 6", "", "event: good", "id: id", "data: 1", "", "")
 }
 
 func TestNoEventOutgrowsAReply(t *testing.T) {

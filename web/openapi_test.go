@@ -206,6 +206,7 @@ func exchanges() []exchange {
 		get("/static/"+name, healthy, 200)
 	}
 	get("/static/nothing.js", healthy, 404)
+	get("/htmx-griphub.js", healthy, 200)
 	get("/api/openapi.json", healthy, 200)
 	get("/api/openapi.yaml", healthy, 200)
 	return all
@@ -319,6 +320,7 @@ func TestEveryRouteIsDescribedAndNoOther(t *testing.T) {
 		case operations[route]:
 			delete(operations, route)
 		case method == http.MethodHead: // like GET, as the document says of all
+		case strings.Contains(path, "*"): // OpenAPI knows no parameter of several levels
 		default:
 			t.Errorf("web/openapi does not describe %s", strings.Join([]string{method, path}, " "))
 		}

@@ -21,7 +21,7 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-//go:embed static/*
+//go:embed static/* htmx/htmx-griphub.js
 var staticFiles embed.FS
 
 // contentPolicy lets a page use what griphub itself serves, and nothing inline.
@@ -40,8 +40,14 @@ func (s *Server) registerPages(r gin.IRouter) error {
 	show := s.handle(func(c *gin.Context) error { return s.dashboard(c, dashboard) })
 	r.GET("/", show)
 	r.HEAD("/", show)
-	r.GET("/static/:file", s.static)
-	r.HEAD("/static/:file", s.static)
+	for route, h := range map[string]func(*gin.Context) error{
+		"/static/:file":    func(c *gin.Context) error { return s.static(c, "static/"+path.Base(param(c.Request, "file"))) },
+		"/htmx-griphub.js": func(c *gin.Context) error { return s.static(c, "htmx/htmx-griphub.js") },
+		"/assets/*file":    s.asset,
+	} {
+		r.GET(route, s.handle(h))
+		r.HEAD(route, s.handle(h))
+	}
 	return nil
 }
 
@@ -162,17 +168,15 @@ var staticTypes = map[string]string{
 	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// static serves griphub's own scripts and styles.
-func (s *Server) static(c *gin.Context) {
-	name := c.Param("file")
-	body, err := staticFiles.ReadFile("static/" + path.Base(name))
+// static serves one of griphub's own scripts and styles.
+func (s *Server) static(c *gin.Context, name string) error {
+	body, err := staticFiles.ReadFile(name)
 	contentType, known := staticTypes[path.Ext(name)]
 	if err != nil || !known {
-		p := &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such file."}
-		c.Data(p.status, problemType, p.body())
-		return
+		return errNoFile
 	}
 	c.Header("Cache-Control", "no-cache")
 	c.Header("X-Content-Type-Options", "nosniff")
 	c.Data(http.StatusOK, contentType, body)
+	return nil
 }
