@@ -118,6 +118,14 @@ func withNumbers(v any) any {
 	return v
 }
 
+// latest is the field's value in the event or, where it has none, the last known.
+func (d *Data) latest(field string) (value any, ok bool) {
+	if value, ok = d.Data[field]; !ok {
+		value, ok = d.State[field]
+	}
+	return value, ok
+}
+
 // A point is one value of a chart.
 type point struct {
 	Value Number

@@ -30,7 +30,7 @@ func number(value any, digits int) string {
 	return fmt.Sprint(value)
 }
 
-// timeElement shows a moment; /components.js turns it into the viewer's own zone and habit.
+// timeElement shows a moment; components.js turns it into the viewer's own zone and habit.
 func timeElement(t time.Time) template.HTML {
 	if t.IsZero() {
 		return ""
@@ -41,9 +41,9 @@ func timeElement(t time.Time) template.HTML {
 		t.Format(time.RFC3339Nano), t.Format("2006-01-02 15:04:05")))
 }
 
-// stat shows one field's value, with its name and a unit. An event without the field shows nothing.
+// stat shows one field's value, with its name and a unit: the event's or else the last known; nothing where there is none.
 func stat(d *Data, field string, unit ...string) template.HTML {
-	value, ok := d.Data[field]
+	value, ok := d.latest(field)
 	if !ok {
 		return ""
 	}
@@ -59,18 +59,19 @@ func stat(d *Data, field string, unit ...string) template.HTML {
 // chartPoints is how many values a chart shows.
 const chartPoints = 60
 
-// chart shows the course of one field. An event brings its value alone, which /components.js adds to the chart in the page; a
-// snapshot brings all that are kept, drawn.
+// chart shows the course of one field; nothing where there is no number. An event brings its value alone, which components.js adds
+// to those before it; a snapshot brings all that are kept, drawn.
 func chart(d *Data, field string) template.HTML {
-	points := d.series(field, chartPoints)
-	if len(points) == 0 {
+	value, _ := d.latest(field)
+	if _, ok := value.(Number); !ok {
 		return ""
 	}
+	points := d.series(field, chartPoints)
 	var b strings.Builder
 	name := template.HTMLEscapeString(field)
 	fmt.Fprintf(&b, `<griphub-chart series="%s/%s/%s" label="%s" points="%d">`,
 		template.HTMLEscapeString(d.Type), template.HTMLEscapeString(d.ID), name, name, chartPoints)
-	if d.recent != nil {
+	if d.recent != nil && len(points) > 0 {
 		draw(&b, name, points)
 	}
 	for _, p := range points {

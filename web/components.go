@@ -20,7 +20,8 @@ const componentEvents = 60
 
 // componentMarkup is a template's fragment in an element that keeps it current. The names of attributes are the dialects' own.
 const componentMarkup = `{{define "2"}}<div class="griphub-component" hx-ext="sse" sse-connect="{{.Stream}}" sse-swap="{{.Name}}">{{.HTML}}</div>{{end}}` +
-	`{{define "4"}}<div class="griphub-component" hx-sse:connect="{{.Stream}}"{{if .Main}}>{{.HTML}}` +
+	`{{define "4"}}<div class="griphub-component" hx-sse:connect="{{.Stream}}"` +
+	`{{if .Foreign}} hx-config='{"credentials": "include"}'{{end}}{{if .Main}}>{{.HTML}}` +
 	`{{else}} hx-swap="none"><div data-fragment="{{.Name}}">{{.HTML}}</div>{{end}}</div>{{end}}`
 
 // A component is what the markup is filled with.
@@ -30,6 +31,8 @@ type component struct {
 	Name   string
 	HTML   template.HTML
 	Stream string
+	// Foreign tells that the page is another site's, where htmx 4 sends no cookies unless it is told to.
+	Foreign bool
 }
 
 func (s *Server) registerComponents(r gin.IRouter) error {
@@ -71,7 +74,7 @@ func (s *Server) component(c *gin.Context, markup *template.Template) error {
 	if len(found) == 1 {
 		device = found[0]
 	}
-	in := component{Name: param(r, "name"), Stream: streamAddress(r, ref, dialect, channels.Cursor{{Channel: channel, Seq: page.Next}})}
+	in := component{Name: param(r, "name"), Foreign: r.Header.Get("Origin") != "", Stream: streamAddress(r, ref, dialect, channels.Cursor{{Channel: channel, Seq: page.Next}})}
 	in.Main = in.Name == fragments.MessageName
 	in.HTML, err = s.opts.Fragments.Snapshot(in.Name, device, page.Events)
 	if errors.Is(err, fragments.ErrNoTemplate) {

@@ -33,6 +33,7 @@ customElements.define("griphub-time", class extends HTMLElement {
   const WIDTH = 120, HEIGHT = 32;
 
   function draw(values, label) {
+    if (values.length === 0) return "";
     const low = Math.min(...values), high = Math.max(...values), span = high - low || 1;
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
