@@ -2,7 +2,7 @@ package e2e
 
 import (
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -51,7 +51,7 @@ func NewFront(t testing.TB) *Front {
 			r.Out.Host = r.In.Host
 		},
 		FlushInterval: -1,
-		ErrorLog:      log.New(io.Discard, "", 0), // streams that are cut
+		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // streams are cut
 		ModifyResponse: func(r *http.Response) error {
 			if !strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream") {
 				return nil
