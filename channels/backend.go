@@ -19,8 +19,9 @@ type BackendEvent struct {
 	Scope Scope  `json:"scope"`
 	User  string `json:"user,omitempty"`
 	// Device is {type}/{id}.
-	Device string    `json:"device,omitempty"`
-	Time   time.Time `json:"time"`
+	Device string `json:"device,omitempty"`
+	// Time is when it happened.
+	Time time.Time `json:"time,omitzero"`
 	// Data is the event's JSON, or, with Raw, a string.
 	Data      json.RawMessage `json:"data"`
 	Raw       bool            `json:"raw,omitempty"`

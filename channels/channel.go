@@ -39,6 +39,19 @@ func ParseChannel(name string) (Channel, error) {
 	return parseStored(name)
 }
 
+// ParseBackendChannel validates a channel's name as an operator gives it to follow it: what ParseChannel takes, System, Public, or
+// the channel of a user, as User has it.
+func ParseBackendChannel(name string) (Channel, error) {
+	c, err := parseStored(name)
+	if err != nil || !c.Internal() || c == System || c == Public {
+		return c, err
+	}
+	if id, ok := strings.CutPrefix(name, "@user/"); ok {
+		return User(id)
+	}
+	return "", fmt.Errorf("channel %q: the internal channels are %s, %s and @user/ID", clip(name), System, Public)
+}
+
 // parseStored validates a name that griphub itself wrote, in a cursor or a database: internal names
 // are allowed.
 func parseStored(name string) (Channel, error) {

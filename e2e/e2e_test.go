@@ -5,6 +5,14 @@ import (
 	"testing"
 
 	"github.com/griphub/griphub/e2e"
+	"github.com/griphub/griphub/store/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
+// server is the PostgreSQL of all tests that need one.
+var server = &pgtest.Server{}
+
+func TestMain(m *testing.M) {
+	code := e2e.Main(m)
+	server.Stop()
+	os.Exit(code)
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ type Postgres struct {
 	options Options
 	pool    *pgxpool.Pool
 	do      statements
+	// self tells this store's commits from those of others.
+	self string
 }
 
 var _ Store = (*Postgres)(nil)
@@ -50,7 +53,7 @@ func openPostgres(ctx context.Context, databaseURL string, options Options) (_ *
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{options: options, pool: pool, do: parseStatements(postgresStatements)}
+	p := &Postgres{options: options, pool: pool, do: parseStatements(postgresStatements), self: rand.Text()}
 	defer func() {
 		if err != nil {
 			pool.Close()

@@ -93,6 +93,10 @@ RETURNING e.id, e.replays
 INSERT INTO griphub.positions (channel_id, seq, event_id, latest)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
 
+-- name: notify
+-- Those who watch are told with the commit.
+SELECT pg_notify($1, $2)
+
 -- name: settle keys
 UPDATE griphub.keys AS k SET event_id = e.id, positions = e.positions
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS e (key, id, positions)

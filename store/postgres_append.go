@@ -61,6 +61,7 @@ type appending struct {
 	conn  *pgx.Conn
 	now   time.Time
 	batch *numbering
+	self  string
 
 	identity    string // of the database
 	transaction string
@@ -74,7 +75,7 @@ func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change s
 	// Where this returns in the middle of the transaction, the pool closes the connection, which rolls it back.
 	defer conn.Release()
 	now := p.options.Now()
-	a := &appending{do: p.do, conn: conn.Conn(), now: now, batch: newNumbering(batch.Drafts, now)}
+	a := &appending{do: p.do, self: p.self, conn: conn.Conn(), now: now, batch: newNumbering(batch.Drafts, now)}
 	if err := a.begin(ctx, p.options.LockWait, change.marks); err != nil {
 		return nil, broken(ctx, err)
 	}
@@ -278,6 +279,7 @@ func (a *appending) queueEvents(batch *pgx.Batch) {
 	if len(k.key) > 0 {
 		batch.Queue(a.do["settle keys"], k.key, k.event, k.positions)
 	}
+	batch.Queue(a.do["notify"], notifyChannel, a.self)
 }
 
 func (a *appending) queueRefusals(batch *pgx.Batch, refused []channels.Refusal) {

@@ -26,6 +26,10 @@ type Store interface {
 	// cannot be lost. A leader that is killed is succeeded within seconds.
 	Lead(ctx context.Context, name string) (leading context.Context, release func(), err error)
 
+	// Watch calls ring, which must not block, soon after anybody else who uses the database has stored events, and at times
+	// without a reason, until ctx ends. Nobody may rely on it: it hastens who looks into the log anyway.
+	Watch(ctx context.Context, ring func()) error
+
 	// Jump makes the log continue far above every number that it may have given out, as it does by itself
 	// where it finds that it was restored. It is for restored copies that nothing else tells from the
 	// original, and harmless at any time.

@@ -20,18 +20,23 @@ func (a *app) newEvents() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	var dead bool
+	var dead, undelivered bool
+	var subscriber string
 	var limit int
 	list := &cobra.Command{
 		Use:   "list CHANNEL",
-		Short: "List the newest events of a channel, or refused messages",
+		Short: "List the newest events of a channel, refused messages, or what subscribers did not take",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
-			case dead && len(args) > 0:
-				return usageError{errors.New("events list: --dead takes no CHANNEL")}
-			case !dead && len(args) == 0:
-				return usageError{errors.New("events list: name a CHANNEL, or use --dead")}
+			case dead && undelivered:
+				return usageError{errors.New("events list: --dead and --undelivered are two lists")}
+			case (dead || undelivered) && len(args) > 0:
+				return usageError{errors.New("events list: --dead and --undelivered take no CHANNEL")}
+			case !dead && !undelivered && len(args) == 0:
+				return usageError{errors.New("events list: name a CHANNEL, or use --dead or --undelivered")}
+			case subscriber != "" && !undelivered:
+				return usageError{errors.New("events list: --subscriber belongs to --undelivered")}
 			case limit < 1 || limit > 10_000:
 				return usageError{errors.New("events list: --limit: want 1 to 10000")}
 			}
@@ -39,11 +44,16 @@ func (a *app) newEvents() *cobra.Command {
 				if dead {
 					return listRefusals(cmd, db, limit)
 				}
+				if undelivered {
+					return listUndelivered(cmd, db, channels.UndeliveredQuery{Subscriber: subscriber, Limit: limit})
+				}
 				return listEvents(cmd, db, args[0], limit)
 			})
 		},
 	}
 	list.Flags().BoolVar(&dead, "dead", false, "messages that were refused, newest first, instead of events")
+	list.Flags().BoolVar(&undelivered, "undelivered", false, "messages that webhook subscribers did not take, newest first")
+	list.Flags().StringVar(&subscriber, "subscriber", "", "with --undelivered, only those of the subscriber with this `name`")
 	list.Flags().IntVar(&limit, "limit", 100, "`number` of entries at most")
 	show := &cobra.Command{
 		Use:   "show ID",
@@ -57,7 +67,7 @@ func (a *app) newEvents() *cobra.Command {
 			return a.withStore(cmd, func(db store.Store) error { return showEvent(cmd, db, id) })
 		},
 	}
-	cmd.AddCommand(list, show, a.newReplay())
+	cmd.AddCommand(list, show, a.newReplay(), a.newRequeue())
 	return cmd
 }
 

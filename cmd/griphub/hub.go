@@ -17,6 +17,7 @@ import (
 	"github.com/griphub/griphub/pushpin"
 	"github.com/griphub/griphub/store"
 	"github.com/griphub/griphub/web"
+	"github.com/griphub/griphub/webhook"
 )
 
 // A hub is the backend: everything between the broker and the proxies, put together but not running.
@@ -30,10 +31,13 @@ type hub struct {
 	client    *pushpin.Client
 	audience  *pushpin.Audience // nil where no proxy tells who is watching
 	publisher *channels.Publisher
-	web       *web.Server
-	source    deviceSource // nil without a broker
-	courier   *courier     // nil where devices get no commands
-	registry  *prometheus.Registry
+	// bell wakes who follows the log, subscribers who do.
+	bell        *channels.Bell
+	subscribers []*webhook.Subscriber
+	web         *web.Server
+	source      deviceSource // nil without a broker
+	courier     *courier     // nil where devices get no commands
+	registry    *prometheus.Registry
 	// alsoReady is what else must work; nil for nothing.
 	alsoReady func(ctx context.Context) error
 }
@@ -71,7 +75,12 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		return err
 	}
 	h.client = newClient(h.cfg, h.proxies, h.fragments, h.registry, h.log)
-	h.publisher = channels.NewPublisher(h.db, h.rules, h.client, now)
+	h.bell = &channels.Bell{}
+	h.publisher = channels.NewPublisher(h.db, h.rules, channels.Sinks{h.client, h.bell}, now)
+	if h.subscribers, err = webhookSubscribers(h.cfg, h.rules, h.db, h.bell, h.log); err != nil {
+		return err
+	}
+	registerSubscribers(h.registry, h.subscribers)
 	reader := channels.NewReader(h.db, h.rules)
 	sealer, err := sealer(h.cfg)
 	if err != nil {
@@ -194,6 +203,12 @@ func (h *hub) stages(names ports) ([]stage, error) {
 	}
 	if h.audience != nil {
 		list = append(list, stage{name: "presence", run: h.audience.Run})
+	}
+	if len(h.subscribers) > 0 {
+		elected := &electedSubscribers{list: h.subscribers, db: h.db, log: h.log}
+		list = append(list,
+			stage{name: "watching the log", run: func(ctx context.Context) error { return h.db.Watch(ctx, h.bell.Ring) }},
+			stage{name: "subscribers", run: elected.Run})
 	}
 	if h.source != nil {
 		list = append(list, stage{name: "MQTT", run: h.source.Run})

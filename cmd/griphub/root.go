@@ -38,7 +38,7 @@ func newRoot() *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "write lists as JSON lines")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what is normally not worth a line")
 	root.AddCommand(
-		a.newDev(), a.newServe(), a.newPublish(), a.newEvents(), a.newDevices(), a.newToken(),
+		a.newDev(), a.newServe(), a.newPublish(), a.newSubscribe(), a.newEvents(), a.newDevices(), a.newToken(),
 		a.newKick(), a.newSimulate(), a.newConfig(), a.newMigrate(), a.newDoctor(), newVersion(),
 	)
 	usageFromArgs(root)

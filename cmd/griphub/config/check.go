@@ -322,24 +322,6 @@ func (k *checker) crossOrigin() {
 	}
 }
 
-func (k *checker) webhooks() {
-	if u := k.Hooks.OnReceive.URL; u != "" {
-		k.test("hooks.on_receive.url", checkHTTP(u))
-	}
-	if u := k.Hooks.BeforeSend.URL; u != "" {
-		k.test("hooks.before_send.url", checkHTTP(u))
-	}
-	for i, subscriber := range k.Hooks.Subscribers {
-		path := fmt.Sprintf("hooks.subscribers[%d]", i)
-		k.test(path+".match", checkChannelPattern(subscriber.Match))
-		if subscriber.URL == "" {
-			k.fail(path+".url", "is missing")
-			continue
-		}
-		k.test(path+".url", checkHTTP(subscriber.URL))
-	}
-}
-
 // serving checks what only a server needs. Other commands run with the same file where its certificates are not.
 func (k *checker) serving() {
 	if !k.serve {

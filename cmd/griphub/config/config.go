@@ -152,24 +152,31 @@ type PublishKey struct {
 
 // Hooks are the webhooks, in the order in which an event meets them.
 type Hooks struct {
-	OnReceive   Webhook      `yaml:"on_receive" doc:"Sees an event before anything else and may change or drop it."`
-	BeforeSend  Webhook      `yaml:"before_send" doc:"Sees an event before it goes to viewers and may change or drop it."`
+	OnReceive   Hook         `yaml:"on_receive" doc:"Is asked once for each event before it is stored, and may change, drop or refuse it."`
+	BeforeSend  Hook         `yaml:"before_send" doc:"Is asked once for each event what its viewers are shown: the event, something else, or nothing. The log and subscribers keep the original."`
 	Subscribers []Subscriber `yaml:"subscribers" doc:"Are told about stored events, also about those that no browser sees."`
+	DenyPrivate bool         `yaml:"deny_private" doc:"Refuse to call hooks and subscribers at addresses that are not of the public internet, whatever their names lead to."`
 }
 
-// Webhook is one HTTP endpoint. An empty URL means that there is none.
-type Webhook struct {
-	URL     SecretURL     `yaml:"url" doc:"Endpoint that gets the event as a JSON POST."`
-	Secret  Secret        `yaml:"secret" doc:"Signs the request, so that the endpoint can tell who called."`
-	Timeout time.Duration `yaml:"timeout" default:"5s" min:"100ms" max:"1m" doc:"How long to wait for the answer."`
+// Hook is an HTTP endpoint that is asked about events. An empty URL means that there is none.
+type Hook struct {
+	URL     SecretURL     `yaml:"url" doc:"Endpoint that gets events as a JSON POST, and answers what is to become of them."`
+	Secret  Secret        `yaml:"secret" doc:"Signs requests as Standard Webhooks has it, so that the endpoint can tell who called. whsec_ and base64, or any text."`
+	Timeout time.Duration `yaml:"timeout" default:"5s" min:"100ms" max:"1m" doc:"How long to wait for the answer; publishers wait as long."`
+	Match   string        `yaml:"match" default:"**" doc:"Pattern of channel names, as in channels: the endpoint is asked about events that have such a channel. ** also matches those of user, global and system events: @user/ID, @public, @system."`
+	OnError string        `yaml:"on_error" default:"closed" oneof:"open closed" doc:"What happens to events where the endpoint does not answer, or answers nonsense. closed: they are not published, and the publisher is told to try again. open: they are published as they are."`
 }
 
 // Subscriber is a webhook for the events of some channels.
 type Subscriber struct {
-	Match   string        `yaml:"match" default:"**" doc:"Pattern of channel names, as in channels."`
-	URL     SecretURL     `yaml:"url" doc:"Endpoint that gets the event as a JSON POST."`
-	Secret  Secret        `yaml:"secret" doc:"Signs the request, so that the endpoint can tell who called."`
-	Timeout time.Duration `yaml:"timeout" default:"5s" min:"100ms" max:"1m" doc:"How long to wait for the answer."`
+	Name     string        `yaml:"name" doc:"What the subscriber's place in the log is kept under. It must not change."`
+	Match    string        `yaml:"match" doc:"The channel, where there is only one: short for channels. Subscribers follow channels by name; a pattern is refused. A device type's channel iot_TYPE has the events of all its devices."`
+	Channels []string      `yaml:"channels" doc:"The channels to follow, at most 100. Internal ones may be among them: @system, @public for global events, @user/ID for a user's own."`
+	Events   []string      `yaml:"events" doc:"Patterns of event types; without any, all events are told."`
+	URL      SecretURL     `yaml:"url" doc:"Endpoint that gets each event as a JSON POST."`
+	Secret   Secret        `yaml:"secret" doc:"Signs requests as Standard Webhooks has it, so that the endpoint can tell who called. whsec_ and base64, or any text."`
+	Timeout  time.Duration `yaml:"timeout" default:"5s" min:"100ms" max:"1m" doc:"How long to wait for the answer."`
+	Retries  int           `yaml:"retries" default:"8" min:"0" max:"1000" doc:"How often a message is sent again that is answered with an error, or not in time, before it is put away. While nobody listens, or the answer is 408, 425, 429, 502, 503 or 504, it is sent again without a bound."`
 }
 
 // Templates says where the templates of HTML fragments are.

@@ -232,7 +232,7 @@ func (d *decoder) list(dst reflect.Value, f field, path string, node *yaml.Node)
 	}
 	d.given(path, node)
 	if len(node.Content) == 0 {
-		dst.SetZero()
+		dst.SetZero() // an empty list is the same as none
 		return
 	}
 	items := reflect.MakeSlice(dst.Type(), len(node.Content), len(node.Content))

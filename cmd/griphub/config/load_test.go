@@ -86,7 +86,10 @@ func TestDefaultIsWhatTheInterfacePromises(t *testing.T) {
 			Recheck:           60 * time.Second,
 		},
 		Publish: Publish{UserRate: 100, UserBurst: 1000},
-		Hooks:   Hooks{OnReceive: Webhook{Timeout: 5 * time.Second}, BeforeSend: Webhook{Timeout: 5 * time.Second}},
+		Hooks: Hooks{
+			OnReceive:  Hook{Timeout: 5 * time.Second, Match: "**", OnError: "closed"},
+			BeforeSend: Hook{Timeout: 5 * time.Second, Match: "**", OnError: "closed"},
+		},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Default:\n got %#v\nwant %#v", c, want)
@@ -322,7 +325,7 @@ secret_file: `+secret+`
 publish: {keys_file: `+keys+`}
 mqtt: {url_file: `+url+`}
 hooks:
-  subscribers: [{url: https://app.example/hook, secret_file: `+hook+`}]
+  subscribers: [{name: app, match: a, url: https://app.example/hook, secret_file: `+hook+`}]
 `)
 	c := mustLoad(t, Options{File: file})
 	if string(c.Secret) != goodSecret || string(c.MQTT.URL) != "mqtts://user:pass@broker:8883" {
@@ -341,7 +344,7 @@ hooks:
 }
 
 func TestASecretFileIsNotReadIfAStrongerSourceGivesTheSecret(t *testing.T) {
-	file := write(t, "griphub.yaml", "secret_file: /nonexistent/secret\nhooks:\n  subscribers: [{url: http://a, secret_file: /nonexistent/hook}]\n")
+	file := write(t, "griphub.yaml", "secret_file: /nonexistent/secret\nhooks:\n  subscribers: [{name: app, match: a, url: http://a, secret_file: /nonexistent/hook}]\n")
 	c := mustLoad(t, Options{File: file, Environ: []string{"GRIPHUB_SECRET=" + goodSecret, "GRIPHUB_HOOKS_SUBSCRIBERS=[]"}})
 	if string(c.Secret) != goodSecret {
 		t.Error("the environment's secret does not hold")

@@ -24,7 +24,7 @@ auth: {jwt: {secret: LEAKjwt-0123456789-0123456789-0123456789}, forward: {url: "
 publish: {keys: [LEAKpublish]}
 hooks:
   on_receive: {url: "https://app/hook?token=LEAKhook", secret: LEAKhooksecret}
-  subscribers: [{url: "https://u:LEAKsub@app/hook", secret: LEAKsubsecret}]
+  subscribers: [{name: crm, match: a, url: "https://u:LEAKsub@app/hook", secret: LEAKsubsecret}]
 `
 
 func TestPrintShowsNoSecret(t *testing.T) {

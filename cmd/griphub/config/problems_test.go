@@ -337,14 +337,35 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 				"griphub.yaml:1:120: publish.keys[9].kee: unknown key (did you mean publish.keys[9].key?)",
 			},
 		},
+		"subscribers' channels": {
+			"hooks: {subscribers: [{name: a, url: 'http://h', channels: [c, c, '@x', '@user/', \"a\\n\", '']}]}\n",
+			[]string{
+				"griphub.yaml:1:64: hooks.subscribers[0].channels[1]: \"c\" is in the list already",
+				"griphub.yaml:1:67: hooks.subscribers[0].channels[2]: \"@x\" is not an internal channel; those are @system, @public and @user/ID",
+				"griphub.yaml:1:73: hooks.subscribers[0].channels[3]: names no user after @user/",
+				"griphub.yaml:1:83: hooks.subscribers[0].channels[4]: has a control character",
+				"griphub.yaml:1:90: hooks.subscribers[0].channels[5]: is empty",
+			},
+		},
 		"webhooks": {
-			"hooks:\n  on_receive: {url: 'ftp://h'}\n  before_send: {url: 'http://h#f'}\n  subscribers: [{match: 'a***'}, {url: /hook}]\n",
+			"hooks:\n  on_receive: {url: 'ftp://h', match: 'a***'}\n  before_send: {url: 'http://h#f', on_error: shut, secret: 'whsec_%'}\n  subscribers:\n" +
+				"    - {match: 'a*'}\n    - {name: a, url: /hook}\n    - {name: a, match: b, channels: [c, c, '@x', '@user/', \"a\\n\"], url: 'http://h'}\n" +
+				"    - {name: b, channels: ['@system', '@public', '@user/7', iot_pump], events: ['order.*', 'x***'], url: 'http://h', retries: -1}\n",
 			[]string{
 				"griphub.yaml:2:21: hooks.on_receive.url: must begin with http:// or https://, such as https://app.example.com/hook",
+				"griphub.yaml:2:39: hooks.on_receive.match: has three stars in a row; * and ** are the wildcards",
 				"griphub.yaml:3:22: hooks.before_send.url: has a #; in a key or password write %23",
-				"griphub.yaml:4:17: hooks.subscribers[0].url: is missing",
-				"griphub.yaml:4:25: hooks.subscribers[0].match: has three stars in a row; * and ** are the wildcards",
-				"griphub.yaml:4:40: hooks.subscribers[1].url: must begin with http:// or https://, such as https://app.example.com/hook",
+				"griphub.yaml:3:46: hooks.before_send.on_error: \"shut\" is not one of open, closed",
+				"griphub.yaml:3:60: hooks.before_send.secret: begins with whsec_, and what follows is not base64",
+				"griphub.yaml:5:7: hooks.subscribers[0].name: is missing; the subscriber's place in the log is kept under it",
+				"griphub.yaml:5:7: hooks.subscribers[0].url: is missing",
+				"griphub.yaml:5:15: hooks.subscribers[0].match: \"a*\" is a pattern; subscribers follow channels by name (iot_TYPE has the events of all devices of a type)",
+				"griphub.yaml:6:7: hooks.subscribers[1].channels: is missing; name the channels to follow",
+				"griphub.yaml:6:22: hooks.subscribers[1].url: must begin with http:// or https://, such as https://app.example.com/hook",
+				"griphub.yaml:7:14: hooks.subscribers[2].name: \"a\" is in the list already",
+				"griphub.yaml:7:24: hooks.subscribers[2].match: and channels are both given; give one of them",
+				"griphub.yaml:8:92: hooks.subscribers[3].events[1]: has three stars in a row; * and ** are the wildcards",
+				"griphub.yaml:8:127: hooks.subscribers[3].retries: \"-1\" is too small; the least is 0",
 			},
 		},
 	} {

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/store"
+	"github.com/griphub/griphub/webhook"
+)
+
+// webhookSubscribers are the receivers that the configuration names.
+func webhookSubscribers(cfg config.Config, list channels.Rules, db store.Store, bell *channels.Bell, log *slog.Logger) (
+	[]*webhook.Subscriber, error) {
+	all := make([]*webhook.Subscriber, 0, len(cfg.Hooks.Subscribers))
+	for i, c := range cfg.Hooks.Subscribers {
+		path := fmt.Sprintf("hooks.subscribers[%d]", i)
+		follow, err := followed(c.Names(), list)
+		if err != nil {
+			return nil, fmt.Errorf("%s.channels: %w", path, err)
+		}
+		events, err := patterns(c.Events)
+		if err != nil {
+			return nil, fmt.Errorf("%s.events: %w", path, err)
+		}
+		endpoint, err := endpoint(c.URL, c.Secret, c.Timeout, cfg.Hooks.DenyPrivate)
+		if err != nil {
+			return nil, fmt.Errorf("%s.secret: %w", path, err)
+		}
+		s, err := webhook.NewSubscriber(webhook.SubscriberOptions{
+			Name: c.Name, Endpoint: endpoint, Channels: follow, Events: events, Retries: c.Retries,
+			Log: db, Bell: bell, Logger: log, Now: now,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// followed are channels that a backend may follow: internal ones too, and only stored ones.
+func followed(names []string, list channels.Rules) ([]channels.Channel, error) {
+	all := make([]channels.Channel, len(names))
+	for i, name := range names {
+		c, err := channels.ParseBackendChannel(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(all[:i], c) {
+			return nil, fmt.Errorf("channel %q is named twice", name)
+		}
+		if !list.Stored(c) {
+			return nil, fmt.Errorf("channel %q keeps no events that could be followed (its rule says reliable: false)", name)
+		}
+		all[i] = c
+	}
+	return all, nil
+}
+
+func patterns(texts []string) ([]channels.Pattern, error) {
+	all := make([]channels.Pattern, len(texts))
+	for i, text := range texts {
+		p, err := channels.ParsePattern(text)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = p
+	}
+	return all, nil
+}
+
+func endpoint(url config.SecretURL, secret config.Secret, timeout time.Duration, denyPrivate bool) (webhook.Endpoint, error) {
+	raw, err := secret.Bytes()
+	if err != nil {
+		return webhook.Endpoint{}, err
+	}
+	key, err := webhook.ParseSecret(string(raw))
+	if err != nil {
+		return webhook.Endpoint{}, err
+	}
+	return webhook.Endpoint{URL: string(url), Secret: key, Timeout: timeout, DenyPrivate: denyPrivate}, nil
+}
+
+// electedSubscribers tell receivers of events while this process is the leader among all that share the database.
+type electedSubscribers struct {
+	list []*webhook.Subscriber
+	db   store.Store
+	log  *slog.Logger
+}
+
+// Run leads and delivers, again and again, until ctx ends.
+func (e *electedSubscribers) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := e.term(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("subscribers", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(leadAgain):
+			}
+		}
+	}
+	return nil
+}
+
+// term is one leadership. It ends all subscribers together.
+func (e *electedSubscribers) term(ctx context.Context) error {
+	leading, release, err := e.db.Lead(ctx, "subscribers")
+	if err != nil {
+		return err
+	}
+	defer release()
+	var group errgroup.Group
+	for _, s := range e.list {
+		group.Go(func() error { return s.Run(leading) })
+	}
+	return group.Wait()
+}
+
+// registerSubscribers shows the subscribers' own counts, read when they are asked for.
+func registerSubscribers(r prometheus.Registerer, list []*webhook.Subscriber) {
+	for _, s := range list {
+		counter := func(name, help string, value func(webhook.SubscriberStats) uint64) {
+			r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: name, Help: help, ConstLabels: prometheus.Labels{"subscriber": s.Name()},
+			}, func() float64 { return float64(value(s.Stats())) }))
+		}
+		counter("griphub_subscriber_delivered_total", "Messages that the subscriber took.",
+			func(s webhook.SubscriberStats) uint64 { return s.Delivered })
+		counter("griphub_subscriber_failures_total", "Tries to deliver that failed.",
+			func(s webhook.SubscriberStats) uint64 { return s.Failures })
+		counter("griphub_subscriber_dead_total", "Messages that were put away, as the subscriber did not take them.",
+			func(s webhook.SubscriberStats) uint64 { return s.Dead })
+		counter("griphub_subscriber_lost_total", "Channels whose events were trimmed before the subscriber took them.",
+			func(s webhook.SubscriberStats) uint64 { return s.Lost })
+	}
+}
