@@ -55,6 +55,8 @@ func (downLog) SeqAt(context.Context, channels.Channel, time.Time) (channels.Seq
 	return 0, errDown
 }
 
+func (downLog) Edit(context.Context, []devices.Edit) error { return errDown }
+
 func (downLog) Devices(context.Context, []channels.DeviceRef) ([]devices.Device, error) {
 	return nil, errDown
 }

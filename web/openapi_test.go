@@ -21,196 +21,11 @@ import (
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
-	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/web"
 )
 
-// Whoever adds a route describes it in web/openapi, and adds requests to the exchanges below that are answered by each
+// Whoever adds a route describes it in web/openapi, and adds requests to the exchanges (exchanges_test.go) that are answered by each
 // status that the description names.
-
-// A condition is a hub in a state that some answers need.
-type condition string
-
-const (
-	healthy   condition = "a hub"
-	down      condition = "a hub whose log cannot be read"
-	undecided condition = "a hub that cannot tell who asks"
-	turning   condition = "a hub whose application turns everybody away"
-	forgetful condition = "a hub that keeps no event"
-	unsure    condition = "a hub that cannot tell who may read"
-	stopping  condition = "a hub that is stopping"
-	throttled condition = "a hub that lets publishers send one event an hour"
-)
-
-// An exchange is a request and the status it is answered by.
-type exchange struct {
-	in     condition
-	method string
-	target string
-	status int
-	body   string
-	fields []string
-}
-
-var (
-	byUser    = []string{"X-User", "7"}
-	byAdmin   = []string{"X-User", "7 admin"}
-	byForger  = []string{"X-User", "forged"}
-	unproxied = []string{grip.HeaderSig, ""}
-	withKey   = []string{"Authorization", keyed}
-	asSocket  = []string{"Content-Type", grip.TypeWSEvents}
-)
-
-func with(fields ...[]string) []string { return slices.Concat(fields...) }
-
-// exchanges are requests for everything that the description promises.
-func exchanges() []exchange {
-	var all []exchange
-	get := func(target string, in condition, status int, fields ...[]string) {
-		all = append(all, exchange{in, http.MethodGet, target, status, "", with(fields...)})
-	}
-	post := func(target, body string, in condition, status int, fields ...[]string) {
-		all = append(all, exchange{in, http.MethodPost, target, status, body, with(fields...)})
-	}
-	for _, target := range []string{"/events?channel=foo", "/events/foo"} {
-		get(target, healthy, 200)
-		get(target, healthy, 200, byForger)
-		get(target, healthy, 400, []string{"Last-Event-ID", "error"})
-		get(target, down, 500)
-		get(target, healthy, 501, unproxied)
-		get(target, undecided, 503)
-	}
-	for _, target := range []string{"/iot/stream/pump", "/iot/stream/pump/p1", "/realtime/sse"} {
-		get(target, healthy, 200, byUser)
-		get(target, healthy, 400, byUser, []string{"Last-Event-ID", "x"})
-		get(target, healthy, 401, byForger)
-		get(target, turning, 403)
-		get(target, down, 500, byUser)
-		get(target, healthy, 501, unproxied, byUser)
-		get(target, undecided, 503)
-	}
-	get("/next/forged", healthy, 200)
-	get("{next}", healthy, 400, []string{grip.HeaderLast, "nonsense"})
-	get("{next}", down, 500)
-	get("/next/forged", healthy, 501, unproxied)
-	for _, target := range []string{"/ws/events?channel=foo", "/ws/iot/pump", "/ws/iot/pump/p1"} {
-		get(target, healthy, 501)
-		post(target, opening, healthy, 200, asSocket, byUser)
-		post(target, "nonsense", healthy, 400, asSocket, byUser)
-		post(target, opening, healthy, 403, asSocket, byUser, []string{"Origin", "https://evil.example"})
-		post(target, opening, healthy, 415, byUser)
-		post(target, frame("TEXT", `{"action":"ping","cursor":""}`), down, 500, asSocket, byUser)
-		post(target, opening, healthy, 501, asSocket, unproxied)
-		post(target, opening, undecided, 503, asSocket)
-	}
-	for _, target := range []string{"/iot/poll/pump", "/iot/poll/pump/p1", "/api/channels/iot_pump/events"} {
-		get(target, healthy, 200, byUser)
-		get(target+"?limit=0", healthy, 400, byUser)
-		get(target, healthy, 401)
-		get(target, turning, 403)
-		get(target, forgetful, 409, byUser)
-		get(target, down, 500, byUser)
-		get(target, undecided, 503)
-	}
-	get("/api/channels/foo/events?limit=2", healthy, 200)
-
-	for _, body := range []string{
-		`{"channel":"foo","event":"note","data":{"a":1},"private_data":{},"id":"k","skip_users":[7,"8"]}`, `[{"channels":["a","b"]},{"user":7}]`,
-		`{"global":true}`, `{"system":true,"user":"7"}`, `{"device":"pump/p1","event":"data","data":{"t":1}}`, `{"channel":"foo","raw":true,"data":"<b>"}`,
-	} {
-		post("/api/publish", body, healthy, 200, withKey, []string{"Content-Type", "application/json"})
-	}
-	post("/api/publish", "{\"channel\":\"a\"}\n{\"channel\":\"b\"}\n", healthy, 200, byAdmin, []string{"Content-Type", "application/x-ndjson"})
-	post("/api/publish", `{"channel":"a"`, healthy, 400, withKey)
-	post("/api/publish", `{"channel":"a"}`, healthy, 401)
-	post("/api/publish", `{"channel":"a"}`, healthy, 403, []string{"X-User", "7 writes=b"})
-	post("/api/publish", strings.Repeat(`{"channel":"a"}`, 10_001), healthy, 413, withKey)
-	post("/api/publish", `{"channel":"a"}`, healthy, 415, withKey, []string{"Content-Type", "text/html"})
-	post("/api/publish", `{"channel":"@system"}`, healthy, 422, withKey)
-	post("/api/publish", `{"channel":"a"}`, throttled, 200, withKey, []string{"Content-Type", "application/json"})
-	post("/api/publish", `{"channel":"a"}`, throttled, 429, withKey)
-	post("/api/publish", `{"channel":"a"}`, down, 500, withKey)
-	post("/api/publish", `{"channel":"a"}`, stopping, 503, withKey)
-
-	for _, in := range []condition{healthy, throttled} {
-		post("/api/events/1/replay", "", in, 200, byAdmin)
-	}
-	get("/api/events/1", healthy, 200, byAdmin)
-	for _, x := range []struct{ method, target string }{{http.MethodGet, "/api/events/1"}, {http.MethodPost, "/api/events/1/replay"}} {
-		add := func(target string, in condition, status int, fields []string) {
-			all = append(all, exchange{in, x.method, strings.Replace(x.target, "/1", target, 1), status, "", fields})
-		}
-		add("/x", healthy, 400, byAdmin)
-		add("/1", healthy, 401, nil)
-		add("/1", healthy, 403, []string{"X-User", "7 writes=elsewhere"})
-		add("/99", healthy, 404, byAdmin)
-		add("/1", down, 500, byAdmin)
-		add("/1", undecided, 503, nil)
-	}
-	post("/api/events/2/replay", "", throttled, 429, withKey)
-
-	const kick = `{"user":7,"channel":"foo"}`
-	post("/api/kick", kick, healthy, 200, withKey, []string{"Content-Type", "application/json"})
-	post("/api/kick", `{"user":7}x`, healthy, 400, withKey)
-	post("/api/kick", kick, healthy, 401)
-	post("/api/kick", kick, healthy, 403, []string{"X-User", "7 writes=foo"})
-	post("/api/kick", `{"user":7,"channel":"@system"}`, healthy, 422, withKey)
-	post("/api/kick", kick, down, 500, withKey)
-	post("/api/kick", kick, stopping, 503, withKey)
-	get("/api/presence/foo", healthy, 200)
-	get("/api/presence/%40system", healthy, 400)
-	get("/api/presence/members_x", healthy, 401)
-	get("/api/presence/members_x", turning, 403)
-	get("/api/presence/foo", unsure, 500)
-	get("/api/presence/foo", forgetful, 501)
-	get("/api/presence/foo", undecided, 503)
-
-	const target, command = "/api/devices/pump/p1/commands", `{"command":"go","payload":{"a":1},"id":"order-0001","timeout":"5s"}`
-	post(target, command, healthy, 200, byAdmin, []string{"Content-Type", "application/json"})
-	post(target, `{"command":"go","wait":false,"timeout":60}`, healthy, 202, withKey, []string{"Content-Type", "application/json"})
-	post(target, `{"command":`, healthy, 400, byAdmin)
-	post(target, command, healthy, 401)
-	post(target, command, healthy, 403, []string{"X-User", "7 writes=foo"})
-	post("/api/devices/pump/nobody/commands", command, healthy, 404, byAdmin)
-	post(target, strings.Replace(command, "go", "stop", 1), healthy, 409, byAdmin)
-	post(target, `"`+strings.Repeat("x", 70_000)+`"`, healthy, 413, byAdmin)
-	post(target, `{"command":""}`, healthy, 422, byAdmin)
-	post(target, command, throttled, 429, withKey)
-	post(target, command, down, 500, byAdmin)
-	post(target, command, forgetful, 501, byAdmin)
-	post(target, command, stopping, 503, byAdmin)
-	post(target, `{"command":"mute","timeout":0.1}`, healthy, 504, byAdmin)
-
-	get("/api/devices?limit=1", healthy, 200, byAdmin)
-	get("/api/devices/pump/p1", healthy, 200, byAdmin)
-	get("/api/devices?after=x", healthy, 400)
-	get("/api/devices/pump/p%00", healthy, 400)
-	get("/api/devices/pump/unknown", healthy, 404, byAdmin)
-	for _, target := range []string{"/api/devices", "/api/devices/pump/p1", "/"} {
-		get(target, healthy, 401, byForger)
-		get(target, turning, 403)
-		get(target, down, 500, byAdmin)
-		get(target, undecided, 503)
-	}
-	get("/", healthy, 200, byAdmin)
-	const component = "/components/pump/p1/n?html=2"
-	get(component, healthy, 200, byUser)
-	get("/components/pump/p1/n?html=3", healthy, 400, byUser)
-	get(component, healthy, 401)
-	get(component, turning, 403)
-	get("/components/pump/p1/none?html=4", healthy, 404, byUser)
-	get(component, down, 500, byUser)
-	get(component, undecided, 503)
-	get("/iot/stream/pump?html=4", healthy, 200, byUser)
-	for _, name := range []string{"dashboard.js", "dashboard.css", "icon.svg"} {
-		get("/static/"+name, healthy, 200)
-	}
-	get("/static/nothing.js", healthy, 404)
-	get("/htmx-griphub.js", healthy, 200)
-	get("/api/openapi.json", healthy, 200)
-	get("/api/openapi.yaml", healthy, 200)
-	return all
-}
 
 // notHere are answers that only a proxy gives.
 var notHere = []string{"GET /ws/events 101 ", "GET /ws/iot/{type} 101 ", "GET /ws/iot/{type}/{id} 101 "}
@@ -226,7 +41,7 @@ func TestTheInterfaceIsDescribedAsItIs(t *testing.T) {
 	for _, key := range notHere {
 		answered[key] = true
 	}
-	for _, x := range exchanges() {
+	for _, x := range allExchanges() {
 		h := hubs[x.in]
 		if x.target == "{next}" {
 			x.target = h.nextLink()
@@ -359,6 +174,7 @@ func openConditions(t *testing.T) map[condition]*hub {
 		down: openHub(t, func(o *web.Options) {
 			log := downLog{o.Log}
 			o.Log, o.Reader, o.Publisher, o.Registry = log, channels.NewReader(log, standardRules), brokenPublisher{errDown}, log
+			o.Editor = log
 		}, commanded(down)),
 		undecided: openHub(t, func(o *web.Options) { o.Authenticator = undecidedVisitors{} }),
 		turning:   openHub(t, func(o *web.Options) { o.Authenticator = turnedAway(t) }),
