@@ -21,6 +21,7 @@ type losses struct {
 	channels map[string]struct{}
 	many     bool                // there are more than channels
 	resets   map[string]struct{} // channels without numbers, of whose events no log tells
+	untold   map[string]struct{} // those of resets whose viewers know nothing yet
 	due      uint64              // the number that the queue has to reach first
 }
 
@@ -28,8 +29,9 @@ func (l *losses) empty() bool { return len(l.channels) == 0 && len(l.resets) == 
 
 func (l *losses) add(m message) {
 	if m.id == "" {
-		if len(l.resets) < maxResetChannels {
+		if _, known := l.resets[m.channel]; !known && len(l.resets) < maxResetChannels {
 			l.resets = put(l.resets, m.channel)
+			l.untold = put(l.untold, m.channel)
 		}
 		return
 	}
@@ -68,8 +70,10 @@ func put(set map[string]struct{}, name string) map[string]struct{} {
 func (s *sender) repair(ctx context.Context) error {
 	s.mu.Lock()
 	if s.lost.empty() || s.queue.first < s.lost.due {
+		untold := s.lost.untold
+		s.lost.untold = nil
 		s.mu.Unlock()
-		return nil
+		return s.warn(ctx, untold)
 	}
 	lost := s.lost
 	s.lost = losses{}
@@ -85,6 +89,20 @@ func (s *sender) repair(ctx context.Context) error {
 	}
 	s.report.Repairs++
 	return nil
+}
+
+// warn tells viewers of channels without numbers of a loss before its time: where much waits, what comes at its end may be
+// more than the proxy keeps for a connection, and then nobody would be told at all.
+func (s *sender) warn(ctx context.Context, untold map[string]struct{}) error {
+	err := s.post(ctx, s.resetItems(untold))
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for channel := range untold {
+			s.lost.untold = put(s.lost.untold, channel)
+		}
+	}
+	return err
 }
 
 func (s *sender) tell(ctx context.Context, lost losses) error {

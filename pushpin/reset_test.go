@@ -46,3 +46,38 @@ func TestLossOnAChannelWithoutNumbersIsTold(t *testing.T) {
 		t.Errorf("WebSockets were told %s", got)
 	}
 }
+
+// A loss is told at its beginning, where what comes then still reaches everybody, and at its end.
+func TestALossOnAChannelWithoutNumbersIsToldBeforeWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	port := newControlPort(t, nil)
+	c := restingClient(pushpin.Options{
+		QueueBytes: 200_000,
+		Render:     func(dst []grip.Item, e *channels.Event) []grip.Item { return e.AppendItems(dst, "") },
+		Reset: func(dst []grip.Item, channel string) []grip.Item {
+			return channels.AppendResetItem(dst, channel, "")
+		},
+	}, port.proxy())
+	for range 2000 {
+		c.Send([]channels.Event{{
+			Draft:     channels.Draft{Channels: []channels.Channel{"moves"}, Type: "move", Data: []byte("1")},
+			Positions: []channels.Position{{Channel: "moves"}},
+		}})
+	}
+	left := c.Status()[0].QueuedItems
+	defer runClient(t, c)()
+	waitFor(t, "everything", func() bool { return len(port.ids()) == left+2 })
+	var resets []int
+	at := 0
+	for _, p := range port.requests() {
+		for _, item := range p.items {
+			if strings.Contains(item.Formats["http-stream"].Content, "stream-reset") {
+				resets = append(resets, at)
+			}
+			at++
+		}
+	}
+	if left < 200 || len(resets) != 2 || resets[0] > 100 || resets[1] != left+1 {
+		t.Errorf("of %d items the resets are at %v", left, resets)
+	}
+}
