@@ -23,10 +23,12 @@ const (
 	maxBatchBytes    = 4 << 20
 )
 
-// queueSize bounds the messages that wait, maxLossy the lossy ones among them.
+// queueSize bounds the messages that wait, maxLossy the lossy ones among them. A message has as many places in the queue as it
+// has blocks of blockBytes, begun ones included, so that what waits is at most 32 MB as well.
 const (
-	queueSize = 2000
-	maxLossy  = 1000
+	queueSize  = 2000
+	maxLossy   = 1000
+	blockBytes = 16 << 10
 )
 
 // stopWithin bounds how long an intake goes on committing what it has after it was told to stop.
@@ -75,6 +77,9 @@ type intake struct {
 	written []byte
 	// lossy has a place for each lossy message in the queue.
 	lossy chan struct{}
+	// places are those of the messages in the queue. Who takes places has the turn, so that no two have a part each of
+	// what both need.
+	places, turn chan struct{}
 	// holding counts the senders that wait because the queue is full.
 	holding  atomic.Int32
 	counters *counters
@@ -91,6 +96,8 @@ func newIntake(processor Processor, marks devices.Marks, name string, ledger *le
 		marks:     marks,
 		name:      name,
 		lossy:     make(chan struct{}, maxLossy),
+		places:    make(chan struct{}, queueSize),
+		turn:      make(chan struct{}, 1),
 		counters:  new(counters),
 		health:    new(health),
 	}
@@ -115,20 +122,53 @@ func (in *intake) put(d delivery, gone <-chan struct{}) {
 			return
 		}
 	}
-	select {
-	case in.queue <- d:
+	if !in.enter(&d, gone) {
+		if d.lossy {
+			<-in.lossy
+		}
 		return
+	}
+	in.queue <- d // there is room: each has a place
+}
+
+// enter takes the delivery's places; false where gone was closed, or the intake has stopped, before there were enough.
+func (in *intake) enter(d *delivery, gone <-chan struct{}) bool {
+	if !in.take(in.turn, gone) {
+		return false
+	}
+	defer func() { <-in.turn }()
+	for taken := range d.places() {
+		if !in.take(in.places, gone) {
+			for range taken {
+				<-in.places
+			}
+			return false
+		}
+	}
+	return true
+}
+
+// take takes one of what a channel has room for. While it waits it holds up the sender.
+func (in *intake) take(room chan<- struct{}, gone <-chan struct{}) bool {
+	select {
+	case room <- struct{}{}:
+		return true
 	default:
 	}
 	in.holding.Add(1)
 	defer in.holding.Add(-1)
 	select {
-	case in.queue <- d:
-		return
+	case room <- struct{}{}:
+		return true
 	case <-gone:
 	case <-in.stopping:
 	}
-	in.took(&d)
+	return false
+}
+
+// places counts those that the delivery has in the queue.
+func (d *delivery) places() int {
+	return min(1+len(d.message.Payload)/blockBytes, queueSize)
 }
 
 // ErrTakenOver tells that another process has the session now: what is not stored by then is the other's. It is the cause
@@ -200,8 +240,11 @@ func (in *intake) collect(first delivery) []delivery {
 	return batch
 }
 
-// took frees the place of a delivery that has left the queue, or never got there.
+// took frees the places of a delivery that has left the queue.
 func (in *intake) took(d *delivery) {
+	for range d.places() {
+		<-in.places
+	}
 	if d.lossy {
 		<-in.lossy
 	}

@@ -12,3 +12,12 @@ func LimitPages(t testing.TB, s *SQLite, pages int) {
 		t.Fatal(err)
 	}
 }
+
+// Synchronous is how the connection that writes waits for the disk: 2 for FULL, 1 for NORMAL.
+func Synchronous(t testing.TB, s *SQLite) (level int) {
+	t.Helper()
+	if err := s.writer.conn.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&level); err != nil {
+		t.Fatal(err)
+	}
+	return level
+}

@@ -276,3 +276,12 @@ func TestCountersCannotBeDeleted(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestACommitIsOnTheDiskUnlessAskedOtherwise(t *testing.T) {
+	for relaxed, want := range map[bool]int{false: 2, true: 1} {
+		s := openFile(t, filepath.Join(t.TempDir(), "log.db"), store.Options{Relaxed: relaxed})
+		if got := store.Synchronous(t, s); got != want {
+			t.Errorf("relaxed %t: synchronous is %d, want %d", relaxed, got, want)
+		}
+	}
+}
