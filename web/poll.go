@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -207,8 +208,10 @@ func (s *Server) rememberPoll(c *gin.Context, next channels.Position) error {
 	if err != nil {
 		return err
 	}
+	// A semicolon would end the attribute. A client that writes one in its path keeps its own cursor.
+	path := strings.ReplaceAll(c.Request.URL.EscapedPath(), ";", "%3B")
 	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure where the visitor came by HTTPS
-		Name: pollCookie, Value: value, Path: c.Request.URL.EscapedPath(), MaxAge: int(pollLife.Seconds()),
+		Name: pollCookie, Value: value, Path: path, MaxAge: int(pollLife.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.GetHeader("X-Forwarded-Proto") == "https",
 	})
 	return nil
