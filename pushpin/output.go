@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,10 @@ const (
 	floodWindow = 10 * time.Second // in a window,
 	floodLines  = 20               // no more lines than these are logged
 )
+
+// bearers finds what Pushpin shows of a request's address, with log_level=2, and what opens a stream to whoever has it: tokens
+// of clients that can set no header, and next links.
+var bearers = regexp.MustCompile(`(?i)(access(?:_|%5f)token=|/next/)[^&\s"]+`)
 
 // output logs the lines that a child prints, each at the level that it states.
 type output struct {
@@ -73,6 +78,7 @@ func (o *output) record(line string) {
 	if text == "" {
 		return
 	}
+	text = bearers.ReplaceAllString(text, "${1}REDACTED")
 	if level > slog.LevelDebug {
 		o.last = text
 	}

@@ -97,3 +97,19 @@ func FuzzOutput(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatOpensAStreamIsNotLogged(t *testing.T) {
+	o, log := record()
+	for _, line := range []string{
+		"[INFO] 2026-11-21 05:22:19.196 GET http://h/events/?access_token=SECRET&channel=room -> h code=200 1",
+		"[INFO] 2026-11-21 05:22:19.196 GET http://h/events/?channel=room&Access%5FToken=SECRET.x-y_z -> h code=200 1",
+		"[DEBUG] 2026-11-21 05:22:19.196 IN id=1, GET http://h/next/SECRET.SECRET",
+		"panic: GET /?access_token=SECRET",
+		"[INFO] 2026-11-21 05:22:19.196 GET http://h/?access_token=" + strings.Repeat("SECRET", 1000),
+	} {
+		fmt.Fprintln(o, line)
+	}
+	if text := log.String(); strings.Contains(text, "SECRET") || strings.Count(text, "REDACTED") != 5 || !strings.Contains(text, "channel=room -> h code=200") {
+		t.Errorf("the log is %s", text)
+	}
+}
