@@ -128,6 +128,9 @@ type Event struct {
 	Positions []Position
 	// Repeated tells that Key was stored before: this is the first event, which has been sent already.
 	Repeated bool
+	// unshown is how many events directly before this one viewers are not shown, because it stands for them; an event with any
+	// has one position.
+	unshown Seq
 }
 
 // PublicID returns the id as publishers get it: empty for an event that is not stored, and that of the original for
@@ -149,6 +152,9 @@ func (e *Event) Original() EventID {
 
 // Cursor returns the event's place in its channels.
 func (e *Event) Cursor() Cursor { return Cursor(e.Positions) }
+
+// before returns the number of the event that this one follows for viewers of the position's channel.
+func (e *Event) before(p Position) Seq { return p.Seq - 1 - e.unshown }
 
 // Seq returns the event's number in the channel, 0 where it has none.
 func (e *Event) Seq(channel Channel) Seq {

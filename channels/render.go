@@ -224,7 +224,7 @@ func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
 		dst = append(dst, `,"id":`...)
 		dst = appendJSONString(dst, Position{channel, seq}.String())
 		dst = append(dst, `,"prev":`...)
-		dst = appendJSONString(dst, Position{channel, seq - 1}.String())
+		dst = appendJSONString(dst, Position{channel, e.before(Position{channel, seq})}.String())
 	}
 	return append(dst, '}')
 }
@@ -306,7 +306,7 @@ func (e *Event) StreamItem(p Position, form Form, prefix string, blocks []Block)
 		item.HTTPStream = &grip.HTTPStream{Content: e.AppendBlocks(nil, blocks, "")}
 		return item, len(item.HTTPStream.Content) > 0
 	}
-	item.ID, item.PrevID = p.Seq.String(), (p.Seq - 1).String()
+	item.ID, item.PrevID = p.Seq.String(), e.before(p).String()
 	item.HTTPStream = &grip.HTTPStream{Content: e.appendTemplate(nil, blocks), ContentFilters: []string{grip.FilterBuildID}}
 	return item, true
 }

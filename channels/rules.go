@@ -29,6 +29,9 @@ type Rule struct {
 	Unstored bool
 	// Retention is what a stored channel keeps.
 	Retention Retention
+	// MaxRate is how often a second viewers are shown something new of the channel, at most; they miss what is not the newest. 0
+	// shows every event. See Conflater.
+	MaxRate float64
 	// Shared tells that the channel's events skip nobody, so that to it all viewers with equal rights are alike:
 	// a request that repairs one viewer's stream serves all of them.
 	Shared bool

@@ -82,3 +82,16 @@ func (r *report) statusDraft(old Status) (channels.Draft, error) {
 	data = appendQuoted(append(data, `,"new_status":`...), string(r.status))
 	return r.draft(EventStatus, append(data, '}'))
 }
+
+// StateKey tells what an event is the state of, for a channels.Conflater: readings are the state of their device, and an event
+// without a device is the state of what its type names. Statuses, commands and their answers, and whatever else is said in
+// a device's name, happen once and are no state.
+func StateKey(e *channels.Event) (key string, ok bool) {
+	switch {
+	case e.Device == (channels.DeviceRef{}):
+		return e.Type, true
+	case e.Type == EventData:
+		return e.Device.Type + "/" + e.Device.ID, true
+	}
+	return "", false
+}

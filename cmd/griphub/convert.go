@@ -33,13 +33,17 @@ func rules(cfg config.Config) (channels.Rules, error) {
 		if err != nil {
 			return nil, fmt.Errorf("channels[%d].match: %w", i, err)
 		}
-		list = append(list, channels.Rule{
+		rule := channels.Rule{
 			Match:     match,
 			Read:      channels.Access(c.Read),
 			Unstored:  !c.Reliable,
 			Retention: channels.Retention{Age: c.Retention, Count: c.Keep},
 			Shared:    c.Shared,
-		})
+		}
+		if c.Class == "state" {
+			rule.MaxRate = c.MaxRate
+		}
+		list = append(list, rule)
 	}
 	return list, nil
 }

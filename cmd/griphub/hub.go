@@ -29,6 +29,7 @@ type hub struct {
 	proxies   []grip.Proxy
 	fragments *fragments.Library
 	client    *pushpin.Client
+	conflater *channels.Conflater
 	audience  *pushpin.Audience // nil where no proxy tells who is watching
 	publisher *channels.Publisher
 	// bell wakes who follows the log, subscribers who do.
@@ -75,8 +76,10 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		return err
 	}
 	h.client = newClient(h.cfg, h.proxies, h.fragments, h.registry, h.log)
+	h.conflater = channels.NewConflater(h.client, h.rules, devices.StateKey)
+	registerConflater(h.registry, h.conflater)
 	h.bell = &channels.Bell{}
-	h.publisher = channels.NewPublisher(h.db, h.rules, channels.Sinks{h.client, h.bell}, now)
+	h.publisher = channels.NewPublisher(h.db, h.rules, channels.Sinks{h.conflater, h.bell}, now)
 	if h.subscribers, err = webhookSubscribers(h.cfg, h.rules, h.db, h.bell, h.log); err != nil {
 		return err
 	}
@@ -197,6 +200,7 @@ func (h *hub) stages(names ports) ([]stage, error) {
 	}
 	list := []stage{
 		{name: "publishing to the proxies", run: h.client.Run},
+		{name: "conflation", run: h.conflater.Run},
 		{name: "publisher", run: h.publisher.Run},
 		{name: "trimming", run: h.trim},
 		ops, backend,

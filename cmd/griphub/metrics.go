@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/mqttbridge"
 )
 
@@ -46,4 +47,10 @@ func registerSource(r prometheus.Registerer, source deviceSource) {
 		}
 		return 0
 	})
+}
+
+func registerConflater(r prometheus.Registerer, c *channels.Conflater) {
+	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "griphub_conflated_events_total", Help: "Events of channels of class state that viewers were not shown, a newer one in their place.",
+	}, func() float64 { return float64(c.Conflated()) }))
 }

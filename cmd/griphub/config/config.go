@@ -109,6 +109,8 @@ type Channel struct {
 	Reliable  bool          `yaml:"reliable" default:"true" doc:"Keep events, so that a reader who was away gets what it missed."`
 	Retention time.Duration `yaml:"retention" default:"24h" min:"1s" doc:"How long events are kept."`
 	Keep      int           `yaml:"keep" default:"0" min:"0" doc:"Most events that are kept of each channel, the newest; 0 for no such bound."`
+	Class     string        `yaml:"class" default:"event" oneof:"event state" doc:"event: viewers are shown every event. state: only the newest of each device, at most max_rate times a second; the log keeps all."`
+	MaxRate   float64       `yaml:"max_rate" default:"1" min:"0.01" max:"100" doc:"For class state: how often a second viewers are shown something new of a channel."`
 	Shared    bool          `yaml:"shared" doc:"The viewers of a channel are all alike: its events skip nobody. A proxy then repairs the streams of all of them with one request; without, it repairs ten signed-in viewers a second. Set it where many signed-in viewers watch."`
 }
 

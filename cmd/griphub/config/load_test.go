@@ -75,8 +75,8 @@ func TestDefaultIsWhatTheInterfacePromises(t *testing.T) {
 			Forward: Forward{TTL: 10 * time.Second},
 		},
 		Channels: []Channel{
-			{Match: "iot_**", Read: "authenticated", Reliable: true, Retention: 24 * time.Hour, Shared: true},
-			{Match: "**", Read: "public", Reliable: true, Retention: 24 * time.Hour},
+			{Match: "iot_**", Read: "authenticated", Reliable: true, Retention: 24 * time.Hour, Class: "event", MaxRate: 1, Shared: true},
+			{Match: "**", Read: "public", Reliable: true, Retention: 24 * time.Hour, Class: "event", MaxRate: 1},
 		},
 		Stream: StreamSettings{
 			MaxChannels:       10,
@@ -179,7 +179,7 @@ func TestAListReplacesTheWeakerListAsAWhole(t *testing.T) {
 		t.Errorf("an entry does not begin with the defaults: %v", c.Channels[1])
 	}
 	c = mustLoad(t, Options{File: file, Environ: []string{`GRIPHUB_CHANNELS=[{match: "**", read: token, reliable: false}]`}})
-	want := []Channel{{Match: "**", Read: "token", Reliable: false, Retention: 24 * time.Hour}}
+	want := []Channel{{Match: "**", Read: "token", Reliable: false, Retention: 24 * time.Hour, Class: "event", MaxRate: 1}}
 	if !reflect.DeepEqual(c.Channels, want) {
 		t.Errorf("channels of the environment: %v", c.Channels)
 	}

@@ -116,7 +116,7 @@ func TestPrintTellsWhereEachValueComesFrom(t *testing.T) {
 		"  require_proxy: true # default",
 		"  url: mqtt://b # flags",
 		"  heartbeat: 5m # default",
-		"channels: # griphub.yaml:4\n  - {match: a, read: public, reliable: true, retention: 24h, keep: 0, shared: false}",
+		"channels: # griphub.yaml:4\n  - {match: a, read: public, reliable: true, retention: 24h, keep: 0, class: event, max_rate: 1, shared: false}",
 		"streams: [] # griphub.yaml:5",
 		"  keepalive: 15s # GRIPHUB_STREAM_KEEPALIVE",
 		"  origins: [] # default",
