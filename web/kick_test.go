@@ -277,3 +277,25 @@ func TestMistakesInAKickAreNamed(t *testing.T) {
 		t.Errorf("%d kicks were stored", len(h.sent.events))
 	}
 }
+
+// FuzzKick holds that whatever an administrator sends, what is stored is a kick that can be published.
+func FuzzKick(f *testing.F) {
+	for _, seed := range []string{`{"user":"7","channel":"foo"}`, `{"user":7,"channel":"50% \u00e9"}`, `{"user":null}`, `{"user":"@somebody","channel":"@kicks"}`, `[`} {
+		f.Add([]byte(seed))
+	}
+	h := openHub(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		h.TB = t
+		switch w := h.post("/api/kick", string(body), "Authorization", "Bearer "+publishKey); w.Code {
+		case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		case http.StatusOK:
+			e := h.sent.events[len(h.sent.events)-1]
+			items := e.AppendItems(nil, "")
+			if _, err := grip.AppendItems(nil, items); err != nil || len(items) < 3 {
+				t.Fatalf("%q is published as %+v, %v", body, items, err)
+			}
+		default:
+			t.Fatalf("%q is answered by %d %s", body, w.Code, w.Body)
+		}
+	})
+}

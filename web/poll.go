@@ -37,44 +37,26 @@ func (s *Server) registerPolling(r gin.IRouter) {
 // poll answers with what happened since the cursor: the query's, else the cookie's, else with the newest
 // events. With "wait", a poll that finds nothing is held by the proxy until something happens.
 func (s *Server) poll(c *gin.Context) error {
-	// The channel does not depend on who asks.
-	chans, err := deviceChannel(c.Request, channels.Principal{})
+	p, err := s.openPoll(c)
 	if err != nil {
-		return pollProblem(err)
-	}
-	var kicked channels.Kicked
-	if c.Query("wait") != "" {
-		if kicked, err = s.polledKicks(c.Request, chans[0]); err != nil {
-			return err
-		}
-	}
-	principal, err := s.authenticate(c.Request)
-	if err != nil {
-		return err
-	}
-	if err := s.authorize(c.Request.Context(), principal, chans); err != nil {
-		return pollProblem(err)
-	}
-	if err := refuseKicked(kicked, principal.User, chans); err != nil {
 		return pollProblem(err)
 	}
 	limit, wait, err := pollQuery(c)
 	if err != nil {
 		return err
 	}
-	channel := chans[0]
-	if !s.opts.Reader.Stored(channel) {
+	if !s.opts.Reader.Stored(p.channel) {
 		return errNotStored
 	}
-	cursor, err := s.pollCursor(c, channel)
+	cursor, err := s.pollCursor(c, p.channel)
 	if err != nil {
 		return err
 	}
-	page, err := s.pollPage(c, channel, cursor, limit)
+	page, err := s.pollPage(c, p.channel, cursor, limit)
 	if err != nil {
 		return err
 	}
-	body, next := pollBody(&page, principal)
+	body, next := pollBody(&page, p.principal)
 	if c.Request.Method == http.MethodHead {
 		// Nobody reads the events, so the client stands where it stood.
 		c.Header("Content-Type", "application/json")
@@ -85,19 +67,59 @@ func (s *Server) poll(c *gin.Context) error {
 	}
 	nothing := len(page.Events) == 0 && !page.Lost
 	if wait > 0 && nothing && s.opts.Verifier.Proxied(c.GetHeader(grip.HeaderSig), s.now()) {
-		hold := grip.Instruct{
-			Hold:     grip.Hold{Mode: grip.HoldResponse, Timeout: wait},
-			Channels: []grip.Channel{{Name: s.opts.Prefix + channel.Grip(), PrevID: page.Next.String()}},
-		}
-		if kickable(principal.User, chans) {
-			hold.Channels = append(hold.Channels, grip.Channel{Name: s.opts.Prefix + channel.GripKicks(), PrevID: kicked.Next.String()})
-		}
-		if err := hold.WriteHeader(c.Writer.Header()); err != nil {
-			return fmt.Errorf("hold poll of %s: %w", channel, err)
+		if err := s.holdPoll(c, p, page.Next, wait); err != nil {
+			return err
 		}
 	}
 	c.Header("Cache-Control", "no-store")
 	c.Data(http.StatusOK, "application/json", body)
+	return nil
+}
+
+// A polled is who polls what.
+type polled struct {
+	principal channels.Principal
+	channel   channels.Channel
+	// kicks is the place up to which a poll that waits knows who was kicked.
+	kicks channels.Seq
+}
+
+// openPoll refuses who may not poll, or no longer.
+func (s *Server) openPoll(c *gin.Context) (p polled, err error) {
+	// The channel does not depend on who asks.
+	chans, err := deviceChannel(c.Request, channels.Principal{})
+	if err != nil {
+		return p, err
+	}
+	p.channel = chans[0]
+	var kicked channels.Kicked
+	if c.Query("wait") != "" {
+		if kicked, err = s.polledKicks(c.Request, p.channel); err != nil {
+			return p, err
+		}
+	}
+	p.kicks = kicked.Next
+	if p.principal, err = s.authenticate(c.Request); err != nil {
+		return p, err
+	}
+	if err := s.authorize(c.Request.Context(), p.principal, chans); err != nil {
+		return p, err
+	}
+	return p, refuseKicked(kicked, p.principal.User, chans)
+}
+
+// holdPoll has the proxy ask again when something follows the position, or the user was kicked.
+func (s *Server) holdPoll(c *gin.Context, p polled, after channels.Seq, wait time.Duration) error {
+	hold := grip.Instruct{
+		Hold:     grip.Hold{Mode: grip.HoldResponse, Timeout: wait},
+		Channels: []grip.Channel{{Name: s.opts.Prefix + p.channel.Grip(), PrevID: after.String()}},
+	}
+	if kickable(p.principal.User, []channels.Channel{p.channel}) {
+		hold.Channels = append(hold.Channels, grip.Channel{Name: s.opts.Prefix + p.channel.GripKicks(), PrevID: p.kicks.String()})
+	}
+	if err := hold.WriteHeader(c.Writer.Header()); err != nil {
+		return fmt.Errorf("hold poll of %s: %w", p.channel, err)
+	}
 	return nil
 }
 
