@@ -77,13 +77,28 @@ func clip(s string) string {
 	return s[:most] + "…"
 }
 
+// userPrefix begins the names that User makes.
+const userPrefix = "@user/"
+
 // User returns the channel of one user's own events, named "@user/" and the user's id. It fails where
 // the id is empty or makes no valid name.
 func User(id string) (Channel, error) {
 	if id == "" {
 		return "", errors.New("user: the id is empty")
 	}
-	return parseStored("@user/" + id)
+	return parseStored(userPrefix + id)
+}
+
+// devicesPrefix begins the names that UserDevices makes.
+const devicesPrefix = "@devices/"
+
+// UserDevices returns the channel of the devices of one user, named "@devices/" and the user's id. WebSockets get its
+// events bare: the data and nothing around it. It fails where User fails.
+func UserDevices(id string) (Channel, error) {
+	if id == "" {
+		return "", errors.New("user: the id is empty")
+	}
+	return parseStored(devicesPrefix + id)
 }
 
 // Internal tells whether only griphub itself may name the channel.

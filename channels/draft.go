@@ -128,6 +128,9 @@ func (d *Draft) validateScope() error {
 			return invalid("user", "%v", err)
 		}
 		only = own
+		if d.Device != (DeviceRef{}) && len(d.Channels) == 2 && d.Channels[0] == own && d.Channels[1] == Channel(devicesPrefix+d.User) {
+			return nil // the state of one of the user's devices
+		}
 	case ScopeGlobal:
 		only = Public
 	case ScopeSystem:

@@ -200,8 +200,12 @@ func appendMember(dst, object []byte, key string, value []byte) []byte {
 // AppendMessage appends the event as WebSocket and polling clients get it in one channel: a JSON object
 // with its place in "id" and the place before it in "prev", so that a client can tell whether it missed
 // something. Device events are their envelope; others are {"event","channel","data"}. A replay has "event_id" and
-// "replay" beside that. An event that is shown to nobody has no message.
+// "replay" beside that. An event that is shown to nobody has no message. On a channel of UserDevices the message is the
+// data alone, as DeviceRealtimeHub sends it.
 func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
+	if strings.HasPrefix(string(channel), devicesPrefix) {
+		return append(dst, e.Data...)
+	}
 	if members := e.envelope(); len(members) > 0 {
 		dst = append(append(dst, '{'), members...)
 	} else {

@@ -1,8 +1,10 @@
 package devices
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/griphub/griphub/channels"
 )
@@ -171,4 +173,9 @@ func checkUnique(outcomes []Outcome, before, after map[channels.DeviceRef]*Recor
 		}
 	}
 	return nil
+}
+
+// compareRefs orders devices by type and id, as lists do.
+func compareRefs(a, b channels.DeviceRef) int {
+	return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
 }

@@ -41,7 +41,8 @@ func (r *report) draft(eventType string, data []byte) (channels.Draft, error) {
 	}, nil
 }
 
-// envelope is what viewers get: five keys, in this order.
+// envelope is what viewers get: five keys, in this order, and "late" with data that comes after newer data, so that
+// who only keeps the newest can leave it out.
 func (r *report) envelope(eventType string, data []byte) []byte {
 	const frame = len(`{"event":"status","device_type":"","device_id":"","data":,"timestamp":"2025-01-15T12:00:00.000000+00:00"}`)
 	b := make([]byte, 0, frame+len(r.ref.Type)+len(r.ref.ID)+len(data)+16)
@@ -54,8 +55,11 @@ func (r *report) envelope(eventType string, data []byte) []byte {
 	b = append(b, `,"data":`...)
 	b = append(b, data...)
 	b = append(b, `,"timestamp":"`...)
-	b = appendTimestamp(b, r.at)
-	return append(b, `"}`...)
+	b = append(appendTimestamp(b, r.at), '"')
+	if r.isLate && eventType == EventData {
+		b = append(b, `,"late":true`...)
+	}
+	return append(b, '}')
 }
 
 // dataDraft makes the event of a data message.
@@ -76,10 +80,10 @@ func (r *report) dataDraft() (channels.Draft, error) {
 	return r.draft(EventData, append(data, '}'))
 }
 
-// statusDraft makes the event of a status that changed.
-func (r *report) statusDraft(old Status) (channels.Draft, error) {
-	data := appendQuoted([]byte(`{"old_status":`), string(old))
-	data = appendQuoted(append(data, `,"new_status":`...), string(r.status))
+// statusDraft makes the event of a status that changes.
+func (r *report) statusDraft(before, after Status) (channels.Draft, error) {
+	data := appendQuoted([]byte(`{"old_status":`), string(before))
+	data = appendQuoted(append(data, `,"new_status":`...), string(after))
 	return r.draft(EventStatus, append(data, '}'))
 }
 

@@ -16,95 +16,184 @@ type folding struct {
 	// after has the devices that changed, in the order of their first report.
 	after map[channels.DeviceRef]*known
 	order []channels.DeviceRef
+	// ignored and late count reports.
+	ignored, late uint64
 }
 
 // fold applies the reports, in order, to what was known before. It changes nothing but the reason of reports that it
 // refuses.
-func (p *Processor) fold(reports []report, before map[channels.DeviceRef]*known) *folding {
-	f := &folding{after: make(map[channels.DeviceRef]*known, len(before))}
+func (p *Processor) fold(reports []report, v *view) *folding {
+	f := &folding{after: make(map[channels.DeviceRef]*known, len(v.before))}
 	for i := range reports {
 		r := &reports[i]
-		if r.refused == "" && !p.register && !before[r.ref].registered {
-			r.refused = fmt.Sprintf("device %s/%s is not registered", r.ref.Type, r.ref.ID)
+		if r.refused == "" && !r.ignored {
+			p.admit(r, v.before[r.ref])
 		}
-		if r.refused == "" && !r.repeated {
-			p.apply(f, i, r, before)
+		switch {
+		case r.ignored:
+			f.ignored++
+		case r.refused == "":
+			p.apply(f, i, r, v)
 		}
 		if r.refused != "" {
 			f.batch.Refused = append(f.batch.Refused, refusal(r))
 		}
 	}
-	if changes := f.changes(before); len(changes) > 0 {
+	if changes := f.changes(v.before); len(changes) > 0 {
 		f.batch.State = append(f.batch.State, changes)
 	}
 	return f
 }
 
-func (p *Processor) apply(f *folding, i int, r *report, before map[channels.DeviceRef]*known) {
-	device, changed := f.after[r.ref]
-	if !changed {
-		device = before[r.ref].clone()
+// admit decides what becomes of a device that is not registered.
+func (p *Processor) admit(r *report, device *known) {
+	switch {
+	case device.registered:
+	case r.message.Kind == KindSilence:
+		r.ignored = true // it was removed meanwhile
+	case p.unknown != RegisterUnknown:
+		p.turnAway(r, fmt.Errorf("device %s/%s is not registered", r.ref.Type, r.ref.ID))
 	}
-	var err error
-	switch r.message.Kind {
-	case KindStatus:
-		changed, err = p.applyStatus(f, i, r, device)
-	case KindResponse:
-		changed, err = p.applyResponse(f, i, r, device)
-	default:
-		changed, err = p.applyData(f, i, r, device)
+}
+
+// turnAway refuses or ignores a message of a device that is not registered.
+func (p *Processor) turnAway(r *report, reason error) {
+	if p.unknown == IgnoreUnknown {
+		r.ignored = true
+		return
+	}
+	r.refused = reason.Error()
+}
+
+// apply takes over one report, all of it or nothing.
+func (p *Processor) apply(f *folding, i int, r *report, v *view) {
+	device, known := f.after[r.ref]
+	if !known {
+		device = v.before[r.ref].clone()
+	} else if r.message.Kind == KindState {
+		device = device.clone()
+	}
+	first, status := len(f.drafted), device.status
+	changed, err := p.applyKind(f, i, r, device)
+	if err == nil && (device.status != status || r.message.Kind == KindState && (changed || !r.message.Retained)) {
+		err = f.tellOwner(i, r, device, v.devices[r.ref])
 	}
 	if err != nil {
+		f.batch.Drafts, f.drafted = f.batch.Drafts[:first], f.drafted[:first]
 		r.refused = err.Error()
 		return
 	}
-	if n := len(f.drafted); n > 0 && f.drafted[n-1] == i && p.keepState(r.ref.Type) {
-		f.batch.Drafts[n-1].Private = device.state()
+	if first < len(f.drafted) && p.keepState(r.ref.Type) {
+		f.keepState(first, device)
 	}
-	if _, known := f.after[r.ref]; changed && !known {
-		device.registered = true
-		f.after[r.ref] = device
+	if !changed {
+		return
+	}
+	device.registered = true
+	f.after[r.ref] = device
+	if !known {
 		f.order = append(f.order, r.ref)
 	}
 }
 
-// applyData takes over the values and makes the event. The status stays what the device, or the monitor, said
-// last: the contract gives data no say in it. A retained message is no event; it tells the values of a device that
-// was unknown, or of one whose own time shows that it spoke while nobody listened.
+func (p *Processor) applyKind(f *folding, i int, r *report, device *known) (changed bool, err error) {
+	switch {
+	case r.repeated:
+		return r.applyRepeated(device), nil
+	case r.message.Kind == KindStatus:
+		return p.applyStatus(f, i, r, device)
+	case r.message.Kind == KindState:
+		return p.applyState(f, i, r, device)
+	case r.message.Kind == KindSilence:
+		return p.applySilence(f, i, r, device)
+	case r.message.Kind == KindResponse:
+		return p.applyResponse(f, i, r, device)
+	}
+	return p.applyData(f, i, r, device)
+}
+
+// applyRepeated takes over nothing of what a repeated message says. But it has shown that an overdue device lives.
+func (r *report) applyRepeated(device *known) (changed bool) {
+	if !device.overdue || !r.isLife() {
+		return false
+	}
+	device.status, device.overdue = Online, false
+	device.seen(r)
+	return true
+}
+
+// applyData takes over the values and makes the event. The status stays what the device said last: the contract gives
+// data no say in it, except that a device that is offline because nothing was heard is heard again.
 func (p *Processor) applyData(f *folding, i int, r *report, device *known) (changed bool, err error) {
 	if r.message.Retained {
-		news := r.timed && r.at.After(device.lastSeen) && !r.at.After(r.message.Received)
-		if !news && device.registered {
-			return false, nil
-		}
-		if news {
-			device.lastSeen = r.at
-		}
-		device.set(r.fields, p.names)
-		return true, nil
+		return r.applyRetained(device, p.names), nil
 	}
+	r.isLate = r.late(device.dataTime)
 	draft, err := r.dataDraft()
 	if err != nil {
 		return false, err
 	}
+	if err := p.wake(f, i, r, device); err != nil {
+		return false, err
+	}
 	f.draft(i, draft)
 	device.seen(r)
-	device.set(r.fields, p.names)
+	if r.isLate {
+		f.late++
+		return true, nil
+	}
+	if r.timed {
+		device.dataTime = r.newest()
+	}
+	device.tell(r, p.names)
 	return true, nil
 }
 
+// applyRetained takes over what the broker has kept. It is no event; it tells the values of a device of which nothing
+// was heard, or of one whose own time shows that it spoke while nobody listened.
+func (r *report) applyRetained(device *known, names names) (changed bool) {
+	news := r.timed && r.at.After(device.lastSeen) && !r.at.After(r.message.Received)
+	if !news && (len(device.values) > 0 || !device.lastSeen.IsZero()) {
+		return false
+	}
+	if news {
+		device.lastSeen = r.at
+		device.dataTime = r.at
+	}
+	device.tell(r, names)
+	return true
+}
+
 // applyStatus takes over what the message tells, and makes an event if the status is another than before. A
-// retained status is applied too, since it is the device's last word on itself, but it is no sign of life. Neither
-// is "offline": it is mostly the broker who says it, in the device's will.
+// retained status is applied too, since it is the device's last word on itself, but it is no sign of life.
 func (p *Processor) applyStatus(f *folding, i int, r *report, device *known) (changed bool, err error) {
 	changed = !device.registered
+	if r.isLife() {
+		if r.status == "" || r.late(device.statusTime) {
+			if err := p.wake(f, i, r, device); err != nil {
+				return false, err
+			}
+		}
+		device.seen(r)
+		changed = true
+	}
+	if r.late(device.statusTime) {
+		f.late++
+		return changed, nil
+	}
 	if r.status != "" && r.status != device.status {
-		draft, err := r.statusDraft(device.status)
+		draft, err := r.statusDraft(device.status, r.status)
 		if err != nil {
 			return false, err
 		}
 		f.draft(i, draft)
 		device.status, changed = r.status, true
+	}
+	if r.status != "" && device.overdue {
+		device.overdue, changed = false, true
+	}
+	if r.timed {
+		device.statusTime, changed = r.newest(), true
 	}
 	if r.battery != nil && (device.battery == nil || *device.battery != *r.battery) {
 		device.battery, changed = r.battery, true
@@ -112,23 +201,21 @@ func (p *Processor) applyStatus(f *folding, i int, r *report, device *known) (ch
 	if r.firmware != "" && device.firmware != r.firmware {
 		device.firmware, changed = r.firmware, true
 	}
-	if !r.message.Retained && r.status != Offline {
-		device.seen(r)
-		changed = true
-	}
 	return changed, nil
-}
-
-// seen notes a sign of life.
-func (k *known) seen(r *report) {
-	if r.message.Received.After(k.lastSeen) {
-		k.lastSeen = r.message.Received
-	}
 }
 
 func (f *folding) draft(i int, draft channels.Draft) {
 	f.batch.Drafts = append(f.batch.Drafts, draft)
 	f.drafted = append(f.drafted, i)
+}
+
+// keepState puts what is now known of the device into the events of its channels from the first draft on.
+func (f *folding) keepState(first int, device *known) {
+	for i := range f.batch.Drafts[first:] {
+		if d := &f.batch.Drafts[first+i]; d.Scope == channels.ScopeChannel {
+			d.Private = device.state()
+		}
+	}
 }
 
 func (f *folding) changes(before map[channels.DeviceRef]*known) Changes {

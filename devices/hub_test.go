@@ -1,6 +1,7 @@
 package devices_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -81,7 +82,10 @@ func (h *hub) Publish(ctx context.Context, batch channels.Batch) ([]channels.Eve
 				if !known && !change.Register {
 					continue
 				}
+				before := device.Measures
 				device.DeviceRef, device.State = change.DeviceRef, change.State
+				device.Temperature, device.Humidity = cmp.Or(change.Temperature, before.Temperature), cmp.Or(change.Humidity, before.Humidity)
+				device.Latitude, device.Longitude = cmp.Or(change.Latitude, before.Latitude), cmp.Or(change.Longitude, before.Longitude)
 				h.devices[change.DeviceRef] = device
 			}
 		case devices.Mark:
@@ -111,8 +115,19 @@ func (h *hub) Devices(_ context.Context, refs []channels.DeviceRef) ([]devices.D
 	return found, nil
 }
 
-func (h *hub) WithCodes(context.Context, []string) ([]devices.Device, error) {
-	return nil, errors.New("not asked for in these scenes")
+func (h *hub) WithCodes(_ context.Context, codes []string) ([]devices.Device, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.nextFailure(); err != nil {
+		return nil, err
+	}
+	var found []devices.Device
+	for _, device := range h.devices {
+		if slices.Contains(codes, device.Code) {
+			found = append(found, device)
+		}
+	}
+	return found, nil
 }
 
 func (h *hub) List(context.Context, devices.Filter, channels.DeviceRef, int) ([]devices.Device, error) {

@@ -93,7 +93,7 @@ func FuzzRead(f *testing.F) {
 		draft, err := r.dataDraft()
 		switch m.Kind {
 		case KindStatus:
-			draft, err = r.statusDraft(Offline)
+			draft, err = r.statusDraft(Offline, r.status)
 		case KindResponse:
 			draft, err = r.responseDraft()
 		}

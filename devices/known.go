@@ -27,6 +27,8 @@ type known struct {
 	values     []value
 	dataTime   time.Time
 	statusTime time.Time
+	// told are the measures that the batch under way has told.
+	told Measures
 	// loaded is when the registry was asked.
 	loaded time.Time
 }
@@ -64,6 +66,19 @@ func (k *known) clone() *known {
 	return &c
 }
 
+// tell takes over what a message tells of the device's values and measures.
+func (k *known) tell(r *report, names names) {
+	k.set(r.fields, names)
+	k.told = r.measures.over(k.told)
+}
+
+// seen notes a sign of life.
+func (k *known) seen(r *report) {
+	if r.message.Received.After(k.lastSeen) {
+		k.lastSeen = r.message.Received
+	}
+}
+
 func (k *known) set(fields []field, names names) {
 next:
 	for _, f := range fields {
@@ -92,6 +107,7 @@ func (k *known) change(ref channels.DeviceRef, register bool) Change {
 			LastSeen:   k.lastSeen,
 			Firmware:   k.firmware,
 			Battery:    k.battery,
+			Measures:   k.told,
 			Values:     make(map[string]json.RawMessage, len(k.values)),
 			DataTime:   k.dataTime,
 			StatusTime: k.statusTime,
@@ -106,7 +122,7 @@ func (k *known) change(ref channels.DeviceRef, register bool) Change {
 
 // size estimates the memory that k takes, in bytes.
 func (k *known) size() int {
-	const fixed, perValue = 256, 32
+	const fixed, perValue = 320, 32
 	n := fixed + len(k.firmware)
 	for _, v := range k.values {
 		n += perValue + len(v.literal)

@@ -32,6 +32,9 @@ const (
 	KindState
 	// KindResponse messages answer commands.
 	KindResponse
+	// KindSilence messages are the monitor's and nobody else's: nothing was heard of the device since Message.Silent.
+	// They take their turn with the device's own, so that none is overtaken that waits already. They have no name.
+	KindSilence
 )
 
 var kindNames = [...]string{KindData: "data", KindStatus: "status", KindState: "state", KindResponse: "response"}
@@ -73,6 +76,8 @@ type Message struct {
 	Correlation string
 	// Received is the server's time of arrival.
 	Received time.Time
+	// Silent is the moment since which the device would have had to be heard, of silence messages.
+	Silent time.Time
 	// Retained tells that the broker sent what it had kept, on subscribing: a snapshot of what the
 	// device once said, and no news.
 	Retained bool

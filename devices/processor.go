@@ -17,10 +17,24 @@ type Publisher interface {
 	Publish(ctx context.Context, batch channels.Batch) ([]channels.Event, error)
 }
 
+// An Unknown tells what becomes of messages of devices that the registry does not have. The zero Unknown registers them.
+type Unknown uint8
+
+// What may become of such messages. The device of a state message cannot be registered, as a code tells neither its type
+// nor its id: with RegisterUnknown such messages become refusals.
+const (
+	// RegisterUnknown adds the device to the registry.
+	RegisterUnknown Unknown = iota
+	// RefuseUnknown makes refusals of the messages.
+	RefuseUnknown
+	// IgnoreUnknown counts the messages, and keeps nothing of them.
+	IgnoreUnknown
+)
+
 // Options of a Processor. The zero value registers unknown devices and caches up to 64 MiB.
 type Options struct {
-	// RefuseUnknown refuses messages of devices that the registry does not have, instead of registering them.
-	RefuseUnknown bool
+	// Unknown is what becomes of messages of devices that the registry does not have.
+	Unknown Unknown
 	// CacheBytes bounds the memory for what is known of devices; 0 for 64 MiB.
 	CacheBytes int
 	// KeepState tells whether the events of a type of devices keep what is known of the device (Kept) in their private data. nil keeps none.
@@ -37,14 +51,14 @@ const cacheAge = 5 * time.Second
 type Processor struct {
 	publisher Publisher
 	registry  Registry
-	register  bool
+	unknown   Unknown
 	keepState func(deviceType string) bool
 
 	mu    sync.Mutex
 	cache *cache
 	names names
 
-	events, refused, repeated atomic.Uint64
+	events, refused, repeated, ignored, late atomic.Uint64
 }
 
 // NewProcessor returns a Processor that stores with the publisher and asks the registry for devices that it has not
@@ -59,7 +73,7 @@ func NewProcessor(publisher Publisher, registry Registry, options Options) *Proc
 	return &Processor{
 		publisher: publisher,
 		registry:  registry,
-		register:  !options.RefuseUnknown,
+		unknown:   options.Unknown,
 		keepState: options.KeepState,
 		cache:     newCache(options.CacheBytes),
 		names:     make(names),
@@ -74,11 +88,15 @@ type Stats struct {
 	Refused uint64
 	// Repeated messages, whose own id was stored before.
 	Repeated uint64
+	// Ignored messages, of devices that are not registered.
+	Ignored uint64
+	// Late messages: the device itself had dated a message before them later.
+	Late uint64
 }
 
 // Stats returns the counts so far.
 func (p *Processor) Stats() Stats {
-	return Stats{p.events.Load(), p.refused.Load(), p.repeated.Load()}
+	return Stats{p.events.Load(), p.refused.Load(), p.repeated.Load(), p.ignored.Load(), p.late.Load()}
 }
 
 // Forget empties the cache. It is called when another instance may have written to the registry, such as on becoming
@@ -102,14 +120,14 @@ func (p *Processor) Process(ctx context.Context, messages []Message, state ...an
 	for i := range messages {
 		reports[i] = read(&messages[i])
 	}
-	before, err := p.before(ctx, reports)
+	v, err := p.look(ctx, reports)
 	if err != nil {
 		return fmt.Errorf("process %d messages: %w", len(messages), err)
 	}
-	folding, events, err := p.publish(ctx, reports, before, state)
+	folding, events, err := p.publish(ctx, reports, v, state)
 	if err != nil {
 		// Whether the registry has changed is not known if ctx has ended.
-		for ref := range before {
+		for ref := range v.before {
 			p.cache.drop(ref)
 		}
 		if errors.Is(err, ErrMarkWritten) {
@@ -117,51 +135,16 @@ func (p *Processor) Process(ctx context.Context, messages []Message, state ...an
 		}
 		return fmt.Errorf("process %d messages: %w", len(messages), err)
 	}
-	p.keep(folding, before)
+	p.keep(folding, v)
 	p.count(folding, events)
-	p.forgetRepeated(ctx, reports, before, folding, events)
+	p.forgetRepeated(ctx, reports, v, folding, events)
 	return nil
 }
 
-// before finds out what is known of the devices that the reports are about: one question to the registry for those
-// that the cache does not have.
-func (p *Processor) before(ctx context.Context, reports []report) (map[channels.DeviceRef]*known, error) {
-	before := make(map[channels.DeviceRef]*known, len(reports))
-	var ask []channels.DeviceRef
-	now := time.Now()
-	for i := range reports {
-		ref := reports[i].ref
-		if reports[i].refused != "" || before[ref] != nil {
-			continue
-		}
-		device, ok := p.cache.get(ref, now.Add(-cacheAge))
-		if !ok {
-			device = unknown()
-			ask = append(ask, ref)
-		}
-		before[ref] = device
-	}
-	if len(ask) == 0 {
-		return before, nil
-	}
-	found, err := p.registry.Devices(ctx, ask)
-	if err != nil {
-		return nil, fmt.Errorf("ask the registry for %d devices: %w", len(ask), err)
-	}
-	for i := range found {
-		device := newKnown(&found[i], p.names)
-		before[found[i].DeviceRef] = device
-	}
-	for _, ref := range ask {
-		before[ref].loaded = now
-	}
-	return before, nil
-}
-
 // publish stores the batch. A draft that the publisher finds wrong becomes a refusal, and the rest is tried again.
-func (p *Processor) publish(ctx context.Context, reports []report, before map[channels.DeviceRef]*known, state []any) (*folding, []channels.Event, error) {
+func (p *Processor) publish(ctx context.Context, reports []report, v *view, state []any) (*folding, []channels.Event, error) {
 	for {
-		f := p.fold(reports, before)
+		f := p.fold(reports, v)
 		batch := f.batch
 		batch.State = append(batch.State, state...)
 		if len(batch.Drafts)+len(batch.Refused)+len(batch.State) == 0 {
@@ -178,10 +161,10 @@ func (p *Processor) publish(ctx context.Context, reports []report, before map[ch
 }
 
 // keep puts into the cache what is now in the registry.
-func (p *Processor) keep(f *folding, before map[channels.DeviceRef]*known) {
-	for ref, device := range before {
+func (p *Processor) keep(f *folding, v *view) {
+	for ref, device := range v.before {
 		if changed, ok := f.after[ref]; ok {
-			changed.loaded = device.loaded
+			changed.loaded, changed.told = device.loaded, Measures{}
 			device = changed
 		}
 		p.cache.put(ref, device)
@@ -190,6 +173,8 @@ func (p *Processor) keep(f *folding, before map[channels.DeviceRef]*known) {
 
 func (p *Processor) count(f *folding, events []channels.Event) {
 	p.refused.Add(uint64(len(f.batch.Refused)))
+	p.ignored.Add(f.ignored)
+	p.late.Add(f.late)
 	for i := range events {
 		if events[i].Repeated {
 			p.repeated.Add(1)
@@ -202,7 +187,7 @@ func (p *Processor) count(f *folding, events []channels.Event) {
 // forgetRepeated puts right the devices of messages that turned out to be repetitions of older ones: the log has
 // dropped their events, but what they said of the device was stored again over what was newer. That only the
 // commit can tell is why this is a second one. Should it fail, the next message of the device overwrites its values.
-func (p *Processor) forgetRepeated(ctx context.Context, reports []report, before map[channels.DeviceRef]*known, first *folding, events []channels.Event) {
+func (p *Processor) forgetRepeated(ctx context.Context, reports []report, v *view, first *folding, events []channels.Event) {
 	stale := make(map[channels.DeviceRef]bool)
 	for i := range events {
 		if events[i].Repeated && i < len(first.drafted) {
@@ -214,18 +199,18 @@ func (p *Processor) forgetRepeated(ctx context.Context, reports []report, before
 	if len(stale) == 0 {
 		return
 	}
-	again := p.fold(reports, before)
+	again := p.fold(reports, v)
 	var changes Changes
 	for _, ref := range first.order {
 		if !stale[ref] {
 			continue
 		}
 		device, ok := again.after[ref]
-		if !ok && !before[ref].registered {
+		if !ok && !v.before[ref].registered {
 			continue
 		}
 		if !ok {
-			device = before[ref]
+			device = v.before[ref]
 		}
 		changes = append(changes, device.change(ref, false))
 		p.cache.drop(ref)

@@ -268,7 +268,7 @@ func TestUnknownDevicesCanBeRefused(t *testing.T) {
 	h := newHub()
 	h.devices[channels.DeviceRef{Type: "weatherstation", ID: "w"}] = devices.Device{
 		DeviceRef: channels.DeviceRef{Type: "weatherstation", ID: "w"}, State: devices.State{Status: devices.Online}}
-	p := devices.NewProcessor(h, h, devices.Options{RefuseUnknown: true})
+	p := devices.NewProcessor(h, h, devices.Options{Unknown: devices.RefuseUnknown})
 	process(t, p, data("w", `{"t":1}`), data("x", `{"t":1}`), status("x", "online"))
 	wantStrings(t, "refusals", h.reasons(), "device weatherstation/x is not registered", "device weatherstation/x is not registered")
 	if len(h.devices) != 1 || len(h.events) != 1 {

@@ -84,7 +84,7 @@ func (p *Patch) Validate() error {
 		}
 	}
 	if p.Owner != nil && *p.Owner != "" {
-		if _, err := channels.User(*p.Owner); err != nil {
+		if _, err := channels.UserDevices(*p.Owner); err != nil {
 			return invalid("owner", "%v", err)
 		}
 	}

@@ -28,16 +28,25 @@ type report struct {
 	// at is the device's own time where it gave one (timed), else the time of arrival.
 	at    time.Time
 	timed bool
+	// isLate tells that data with a newer time of the device's came before.
+	isLate bool
 	// key is the message's own id, unique among all devices; empty for none.
 	key string
 
 	// fields are what a data message reads, without its timestamp.
 	fields []field
 
-	// What a status message says; zero for what it leaves out.
+	// What a status or state message says; zero for what it leaves out.
 	status   Status
 	battery  *float64
 	firmware string
+	// measures are those that a data or state message tells.
+	measures Measures
+
+	// code names the device of a state message.
+	code string
+	// ignored tells that nobody is to hear of the message.
+	ignored bool
 
 	// What an answer to a command says, and the command's id; empty for none.
 	response []byte
@@ -56,7 +65,9 @@ func read(m *Message) report {
 	case KindResponse:
 		err = r.readResponse()
 	case KindState:
-		err = fmt.Errorf("device code %q is not registered", clip(m.Code))
+		err = r.readState()
+	case KindSilence:
+		err = r.readRef()
 	default:
 		err = fmt.Errorf("messages of %v are not known", m.Kind)
 	}
@@ -89,12 +100,40 @@ func (r *report) readData() (err error) {
 	}
 	r.readKey(fields)
 	r.fields, err = flatten(r.readTimestamp(fields))
+	r.readMeasures()
 	return err
+}
+
+// readMeasures takes over what data tells of the measures. Data may say anything under their names: what is no such
+// measure is a value like any other.
+func (r *report) readMeasures() {
+	for _, f := range r.fields {
+		if m, ok := r.measures.named(f.name); ok {
+			_ = m.set(f.value)
+		}
+	}
 }
 
 func tooLong(payload []byte) error {
 	return fmt.Errorf("the payload has %d bytes, the most is %d", len(payload), channels.MaxDataBytes)
 }
+
+// newest bounds what a device's own time may hold back: a clock that is ahead is not believed beyond the server's.
+func (r *report) newest() time.Time {
+	if r.at.After(r.message.Received) {
+		return r.message.Received
+	}
+	return r.at
+}
+
+// late tells that the device itself dates the message before what is known.
+func (r *report) late(newest time.Time) bool {
+	return r.timed && r.at.Truncate(time.Microsecond).Before(newest)
+}
+
+// isLife tells whether the message shows that the device lives. What is retained was said at any time; and "offline"
+// is mostly what the broker says, in the device's will.
+func (r *report) isLife() bool { return !r.message.Retained && r.status != Offline }
 
 // readTimestamp takes the device's own time out of the fields. A "timestamp" that is no ISO 8601 time stays among
 // them, as a value like any other.
@@ -144,7 +183,10 @@ func (r *report) readKey(fields []field) {
 // deliveryKey makes an id that a device chose unique among all devices: neither type nor id of a device holds a
 // "/". Keys that would be too long, or hold what a key must not, are hashed.
 func deliveryKey(kind Kind, ref channels.DeviceRef, id string) string {
-	key := "mqtt/" + kind.String() + "/" + ref.Type + "/" + ref.ID + "/" + id
+	return shortKey("mqtt/" + kind.String() + "/" + ref.Type + "/" + ref.ID + "/" + id)
+}
+
+func shortKey(key string) string {
 	if len(key) <= channels.MaxKeyBytes && strings.IndexByte(key, 0) < 0 {
 		return key
 	}

@@ -61,6 +61,9 @@ func (p *Processor) applyResponse(f *folding, i int, r *report, device *known) (
 	if err != nil {
 		return false, err
 	}
+	if err := p.wake(f, i, r, device); err != nil {
+		return false, err
+	}
 	f.draft(i, draft)
 	device.seen(r)
 	return true, nil

@@ -94,6 +94,12 @@ func (b *Bridge) Err() error { return b.intake.health.err() }
 // Stats returns the counts so far.
 func (b *Bridge) Stats() Stats { return b.intake.counters.stats(len(b.intake.queue)) }
 
+// Report has the messages processed in their turn, behind all that has come in from the broker. It returns when they are
+// queued; a full queue holds it up.
+func (b *Bridge) Report(ctx context.Context, messages []devices.Message) error {
+	return b.intake.report(ctx, messages)
+}
+
 // Run connects, and connects again whenever the connection is lost, until ctx ends. Then it takes no more messages,
 // stores and acknowledges those it has, says goodbye to the broker and returns nil. Where the cause of ctx's end is
 // ErrTakenOver, it stores nothing more. It returns ErrTakenOver as soon as the ledger shows that another bridge of the name

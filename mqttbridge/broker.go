@@ -77,6 +77,12 @@ func (b *Broker) Stats() Stats { return b.intake.counters.stats(len(b.intake.que
 // Addr returns the address, with the port that was chosen for port 0 once Connected.
 func (b *Broker) Addr() string { return b.listener.Address() }
 
+// Report has the messages processed in their turn, behind all that has come in. It returns when they are queued; a full
+// queue holds it up.
+func (b *Broker) Report(ctx context.Context, messages []devices.Message) error {
+	return b.intake.report(ctx, messages)
+}
+
 // Run listens until ctx ends. Then it takes no more messages, stores and acknowledges those it has, closes the connections
 // and returns nil. An address that cannot be used is an error at once; and it returns ErrTakenOver where another Broker keeps
 // its ledger in the same place. It may be called once.

@@ -171,6 +171,23 @@ func (d *delivery) places() int {
 	return min(1+len(d.message.Payload)/blockBytes, queueSize)
 }
 
+// report queues messages of the hub's own, behind all that waits.
+func (in *intake) report(ctx context.Context, messages []devices.Message) error {
+	for _, m := range messages {
+		select {
+		case in.queue <- delivery{message: m, matched: true}:
+		case <-in.stopping:
+			return errStopping
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// errStopping tells that no more messages are taken.
+var errStopping = errors.New("mqtt: stopping")
+
 // ErrTakenOver tells that another process has the session now: what is not stored by then is the other's. It is the cause
 // (context.WithCancelCause) with which a context tells Run so, and what Run returns where the ledger told it.
 var ErrTakenOver = errors.New("another process has taken over")

@@ -313,6 +313,12 @@ NOT d.active
 -- name: device text
 strpos(d.search, @text) > 0
 
+-- name: silent devices
+-- In the order of the table, which is read from the start: no index is kept up to date with each message for this.
+SELECT type, id FROM griphub.devices
+WHERE (type, id) > ($1, $2) AND status <> 'offline' AND last_seen < $3 AND active
+ORDER BY type, id LIMIT $4
+
 -- name: counted
 -- Channels that have events.
 SELECT id, name, head, floor, oldest FROM griphub.channels WHERE head > floor

@@ -59,6 +59,16 @@ func (p *Postgres) listDevices(ctx context.Context, on querier, filter devices.F
 	return pgx.CollectRows(rows, collectDevice)
 }
 
+// Silent is devices.Silence's.
+func (p *Postgres) Silent(ctx context.Context, before time.Time, after channels.DeviceRef, limit int) (
+	[]channels.DeviceRef, error) {
+	refs, err := collect(ctx, p, pgx.RowToStructByPos[channels.DeviceRef], "silent devices", after.Type, after.ID, microCeil(before), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read silent devices: %w", err)
+	}
+	return refs, nil
+}
+
 func collectDevice(row pgx.CollectableRow) (devices.Device, error) { return scanDevice(row) }
 
 // Edit is devices.Editor's.

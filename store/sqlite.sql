@@ -218,6 +218,12 @@ d.active = 0
 -- name: device text
 instr(d.search, @text) > 0
 
+-- name: silent devices
+-- In the order of the table, which is read from the start: no index is kept up to date with each message for this.
+SELECT type, id FROM devices
+WHERE (type, id) > (?1, ?2) AND status <> 'offline' AND last_seen < ?3 AND active <> 0
+ORDER BY type, id LIMIT ?4
+
 -- name: counted
 -- Channels that have events.
 SELECT id, name, head, floor, oldest FROM channels WHERE head > floor

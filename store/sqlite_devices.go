@@ -51,6 +51,30 @@ func (s *SQLite) listDevices(ctx context.Context, on sqliteQuerier, filter devic
 	return on.QueryContext(ctx, q.text, args...)
 }
 
+// Silent is devices.Silence's.
+func (s *SQLite) Silent(ctx context.Context, before time.Time, after channels.DeviceRef, limit int) (
+	_ []channels.DeviceRef, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read silent devices: %w", sqliteError(err))
+		}
+	}()
+	rows, err := s.read.silent.QueryContext(ctx, after.Type, after.ID, microCeil(before), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var refs []channels.DeviceRef
+	for rows.Next() {
+		var ref channels.DeviceRef
+		if err := rows.Scan(&ref.Type, &ref.ID); err != nil {
+			return nil, err
+		}
+		refs = append(refs, ref)
+	}
+	return refs, rows.Err()
+}
+
 // readDevices reads the answer of a query.
 func readDevices(rows *sql.Rows, err error) (_ []devices.Device, _ error) {
 	all, err := scanDevices(rows, err)

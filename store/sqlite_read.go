@@ -18,7 +18,7 @@ type sqliteReads struct {
 	event, heads, jumps, isPosition, page, latest, seqAt *sql.Stmt
 	refusals                                             *sql.Stmt
 	counted, newestKept, expiredKeys, expiredRefusals    *sql.Stmt
-	devices, withCodes, mark                             *sql.Stmt
+	devices, withCodes, silent, mark                     *sql.Stmt
 	activities, bookmark, undelivered                    *sql.Stmt
 	expiredUndelivered                                   *sql.Stmt
 }
@@ -30,7 +30,7 @@ func (r *sqliteReads) all() []prepared {
 		{"page", &r.page}, {"latest", &r.latest}, {"seq at", &r.seqAt}, {"refusals", &r.refusals},
 		{"counted", &r.counted}, {"newest kept", &r.newestKept},
 		{"has expired keys", &r.expiredKeys}, {"has expired refusals", &r.expiredRefusals},
-		{"devices", &r.devices}, {"devices with codes", &r.withCodes}, {"mark", &r.mark},
+		{"devices", &r.devices}, {"devices with codes", &r.withCodes}, {"silent devices", &r.silent}, {"mark", &r.mark},
 		{"activities", &r.activities}, {"bookmark", &r.bookmark}, {"undelivered", &r.undelivered},
 		{"has expired undelivered", &r.expiredUndelivered},
 	}

@@ -18,6 +18,7 @@ type Store interface {
 	channels.Records
 	devices.Registry
 	devices.Editor
+	devices.Silence
 	devices.Marks
 
 	// Lead waits until nobody else who uses the database leads under the name, and then makes the caller the

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
@@ -83,6 +84,34 @@ func listScenes() []scene {
 				}
 				if n != 30 {
 					s.Errorf("%+v: %d devices, want 30", f, n)
+				}
+			}
+		}},
+		{"silent are those that were seen, and not since", func(s *stage) {
+			seen := func(id string, at time.Time, status devices.Status) devices.Change {
+				return devices.Change{DeviceRef: ref("pump", id), Register: true, State: devices.State{Status: status, LastSeen: at}}
+			}
+			s.put(seen("never", time.Time{}, devices.Online), seen("offline", moment, devices.Offline), seen("a", moment, devices.Warning),
+				seen("b", moment.Add(-time.Hour), devices.Online), seen("c", moment.Add(time.Microsecond), devices.Online),
+				seen("inactive", moment, devices.Online))
+			s.edit(devices.Edit{DeviceRef: ref("pump", "inactive"), Kind: devices.EditSet, Patch: devices.Patch{Active: new(false)}})
+			silent := func(before time.Time, after channels.DeviceRef, limit int) string {
+				refs, err := s.Log.Silent(s.Context(), before, after, limit)
+				if err != nil {
+					s.Fatal(err)
+				}
+				return fmt.Sprint(refs)
+			}
+			for want, got := range map[string]string{
+				"[{pump b}]":                   silent(moment, channels.DeviceRef{}, 9),
+				"[{pump a} {pump b}]":          silent(moment.Add(time.Nanosecond), channels.DeviceRef{}, 9),
+				"[{pump a}]":                   silent(moment.Add(time.Hour), channels.DeviceRef{}, 1),
+				"[{pump b} {pump c}]":          silent(moment.Add(time.Hour), ref("pump", "a"), 9),
+				"[]":                           silent(moment.Add(time.Hour), ref("pump", "c"), 9),
+				"[{pump a} {pump b} {pump c}]": silent(moment.Add(2*time.Microsecond), channels.DeviceRef{}, 9),
+			} {
+				if got != want {
+					s.Errorf("got %s, want %s", got, want)
 				}
 			}
 		}},

@@ -19,6 +19,7 @@ type Log interface {
 	channels.Records
 	devices.Registry
 	devices.Editor
+	devices.Silence
 	devices.Marks
 }
 

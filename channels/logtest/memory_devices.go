@@ -76,6 +76,18 @@ func (m *Memory) List(ctx context.Context, f devices.Filter, after channels.Devi
 	return list[:min(limit, len(list))], err
 }
 
+// Silent is devices.Silence's.
+func (m *Memory) Silent(ctx context.Context, before time.Time, after channels.DeviceRef, limit int) ([]channels.DeviceRef, error) {
+	list, err := m.list(ctx, func(d *devices.Device) bool {
+		return compareRefs(d.DeviceRef, after) > 0 && d.Active && d.Status != devices.Offline && !d.LastSeen.IsZero() && d.LastSeen.Before(before)
+	})
+	var refs []channels.DeviceRef
+	for _, d := range list[:min(limit, len(list))] {
+		refs = append(refs, d.DeviceRef)
+	}
+	return refs, err
+}
+
 func meets(d *devices.Device, f devices.Filter) bool {
 	inGroup := func(g devices.Group) bool { return g.ID == f.Group }
 	text := strings.ToLower(d.Type + "/" + d.ID + "\n" + d.Code + "\n" + d.Key + "\n" + d.Name)

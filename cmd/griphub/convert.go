@@ -60,6 +60,16 @@ func topicRules(cfg config.Config) (mqttbridge.Rules, error) {
 	return mqttbridge.ParseRules(list)
 }
 
+func unknownDevices(cfg config.Config) devices.Unknown {
+	switch cfg.Devices.Unknown {
+	case "ignore":
+		return devices.IgnoreUnknown
+	case "dead-letter":
+		return devices.RefuseUnknown
+	}
+	return devices.RegisterUnknown
+}
+
 func streamRoutes(cfg config.Config) []web.StreamRoute {
 	list := make([]web.StreamRoute, len(cfg.Streams))
 	for i, s := range cfg.Streams {

@@ -152,23 +152,31 @@ func (h *hub) connect(ownBroker string) error {
 		return err
 	}
 	processor := devices.NewProcessor(h.publisher, h.db, devices.Options{
-		RefuseUnknown: h.cfg.Devices.Unknown == "ignore",
-		KeepState:     h.fragments.HasType,
+		Unknown:   unknownDevices(h.cfg),
+		KeepState: h.fragments.HasType,
 	})
 	watchman, err := newWatchman(h.cfg, h.audience, h.db, h.log)
 	if err != nil {
 		return err
 	}
 	if ownBroker != "" {
-		h.source, err = newDevBroker(ownBroker, topics.Rules, processor, h.db, watchman, h.log)
+		h.source, err = newDevBroker(ownBroker, topics.Rules, processor, h.db, watchman, h.monitor, h.log)
 	} else {
-		h.source, err = newElectedBridge(topics, processor, h.db, watchman, h.log)
+		h.source, err = newElectedBridge(topics, processor, h.db, watchman, h.monitor, h.log)
 	}
 	if err != nil {
 		return err
 	}
 	registerSource(h.registry, h.source)
+	registerProcessor(h.registry, processor)
 	return nil
+}
+
+// monitor returns the monitor of the devices that the source brings messages of.
+func (h *hub) monitor(source devices.Source) *devices.Monitor {
+	return devices.NewMonitor(source, h.db, devices.MonitorOptions{
+		Overdue: time.Duration(float64(h.cfg.Devices.Heartbeat) * h.cfg.Devices.Grace), Logger: h.log, Now: now,
+	})
 }
 
 // newClient returns the client of the proxies' control ports.

@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/griphub/griphub/channels"
+	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/mqttbridge"
 )
 
@@ -53,4 +54,20 @@ func registerConflater(r prometheus.Registerer, c *channels.Conflater) {
 	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "griphub_conflated_events_total", Help: "Events of channels of class state that viewers were not shown, a newer one in their place.",
 	}, func() float64 { return float64(c.Conflated()) }))
+}
+
+// registerProcessor shows what became of devices' messages.
+func registerProcessor(r prometheus.Registerer, p *devices.Processor) {
+	for name, counter := range map[string]struct {
+		help  string
+		value func(devices.Stats) uint64
+	}{
+		"refused":  {"Messages of devices that became dead letters.", func(s devices.Stats) uint64 { return s.Refused }},
+		"ignored":  {"Messages of devices that are not registered, of which nothing is kept.", func(s devices.Stats) uint64 { return s.Ignored }},
+		"repeated": {"Messages of devices whose own id was stored before.", func(s devices.Stats) uint64 { return s.Repeated }},
+		"late":     {"Messages of devices that the device dated before what it had said already.", func(s devices.Stats) uint64 { return s.Late }},
+	} {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "griphub_device_messages_" + name + "_total", Help: counter.help},
+			func() float64 { return float64(counter.value(p.Stats())) }))
+	}
 }

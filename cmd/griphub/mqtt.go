@@ -28,6 +28,9 @@ type deviceSource interface {
 	Stats() mqttbridge.Stats
 }
 
+// newMonitor makes the monitor of the devices that a source brings messages of.
+type newMonitor func(devices.Source) *devices.Monitor
+
 func bridgeConfig(cfg config.Config) (mqttbridge.Config, error) {
 	topics, err := topicRules(cfg)
 	if err != nil {
@@ -47,6 +50,7 @@ type electedBridge struct {
 	processor *devices.Processor
 	db        store.Store
 	watchman  *watchman // nil for none
+	monitor   newMonitor
 	log       *slog.Logger
 
 	mu      sync.Mutex
@@ -55,8 +59,8 @@ type electedBridge struct {
 }
 
 // newElectedBridge checks the configuration.
-func newElectedBridge(cfg mqttbridge.Config, p *devices.Processor, db store.Store, w *watchman, log *slog.Logger) (*electedBridge, error) {
-	e := &electedBridge{config: cfg, processor: p, db: db, watchman: w, log: log}
+func newElectedBridge(cfg mqttbridge.Config, p *devices.Processor, db store.Store, w *watchman, m newMonitor, log *slog.Logger) (*electedBridge, error) {
+	e := &electedBridge{config: cfg, processor: p, db: db, watchman: w, monitor: m, log: log}
 	_, err := e.bridge()
 	return e, err
 }
@@ -101,20 +105,21 @@ func (e *electedBridge) term(ctx context.Context) error {
 	defer cancel(nil)
 	// A bridge whose leadership is lost must not store what it has: another may have it too.
 	defer context.AfterFunc(leading, func() { cancel(mqttbridge.ErrTakenOver) })()
-	if err := withWatchman(ctx, e.watchman, bridge.Run); err != nil {
+	if err := attended(ctx, e.watchman, e.monitor(bridge), bridge.Run); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
 }
 
-// withWatchman runs the source of devices' messages and, unless it is nil, the watchman until ctx ends or one of them does.
-func withWatchman(ctx context.Context, w *watchman, source func(context.Context) error) error {
-	if w == nil {
-		return source(ctx)
-	}
+// attended runs the source of devices' messages, its monitor and, unless it is nil, the watchman until ctx ends or one of
+// them does.
+func attended(ctx context.Context, w *watchman, m *devices.Monitor, source func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return source(ctx) })
-	g.Go(func() error { return w.run(ctx) })
+	g.Go(func() error { return m.Run(ctx) })
+	if w != nil {
+		g.Go(func() error { return w.run(ctx) })
+	}
 	return g.Wait()
 }
 
@@ -167,16 +172,17 @@ func addStats(a, b mqttbridge.Stats) mqttbridge.Stats {
 type devBroker struct {
 	*mqttbridge.Broker
 	watchman *watchman // nil for none
+	monitor  newMonitor
 }
 
-func newDevBroker(address string, rules mqttbridge.Rules, p *devices.Processor, db store.Store, w *watchman, log *slog.Logger) (devBroker, error) {
+func newDevBroker(address string, rules mqttbridge.Rules, p *devices.Processor, db store.Store, w *watchman, m newMonitor, log *slog.Logger) (devBroker, error) {
 	broker, err := mqttbridge.NewBroker(address, rules, p, db, log)
-	return devBroker{broker, w}, err
+	return devBroker{broker, w, m}, err
 }
 
 // Run names the flag that helps where the port is taken.
 func (b devBroker) Run(ctx context.Context) error {
-	err := withWatchman(ctx, b.watchman, b.Broker.Run)
+	err := attended(ctx, b.watchman, b.monitor(b.Broker), b.Broker.Run)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("cannot listen on %s: address already in use; choose another with --mqtt-port", b.Addr())
 	}

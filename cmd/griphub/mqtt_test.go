@@ -90,7 +90,10 @@ func startBridge(t *testing.T, database string, broker *brokertest.Broker, prepa
 	publisher := channels.NewPublisher(h.db, channels.Rules{{Match: "**"}}, noSink{}, time.Now)
 	processor := devices.NewProcessor(publisher, h.db, devices.Options{})
 	cfg := mqttbridge.Config{URL: broker.URL, ClientID: "griphub", Rules: rules}
-	if h.electedBridge, err = newElectedBridge(cfg, processor, h.db, nil, slog.New(slog.DiscardHandler)); err != nil {
+	monitor := func(source devices.Source) *devices.Monitor {
+		return devices.NewMonitor(source, h.db, devices.MonitorOptions{Overdue: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	}
+	if h.electedBridge, err = newElectedBridge(cfg, processor, h.db, nil, monitor, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	if prepare != nil {

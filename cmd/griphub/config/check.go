@@ -207,6 +207,9 @@ func (k *checker) topics() {
 		if topic.Kind == "" {
 			k.fail(path+".kind", "is missing; write data, status, state or response")
 		}
+		if topic.Kind == "state" && topic.ID != "" {
+			k.fail(path+".id", "has no effect for kind state, whose messages do no harm twice; leave it out")
+		}
 	}
 }
 

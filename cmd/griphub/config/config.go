@@ -68,12 +68,12 @@ type MQTT struct {
 type Topic struct {
 	Topic string `yaml:"topic" doc:"Topic pattern. {name} stands for one level and gives it a name: device_type, device_id, device_code, user."`
 	Kind  string `yaml:"kind" oneof:"data status state response" doc:"data: readings, sent on as they are. status: the device's own status. state: an update of the registered device, sent to its owner. response: the answer to a command."`
-	ID    string `yaml:"id" doc:"Payload field that holds the message's own id; a repeat of an id is dropped. Empty means none."`
+	ID    string `yaml:"id" doc:"Payload field that holds the message's own id; a repeat of an id is dropped. Empty means none. Not for kind state, whose messages do no harm twice."`
 }
 
 // Devices are the settings of the registry.
 type Devices struct {
-	Unknown   string        `yaml:"unknown" default:"register" oneof:"register ignore" doc:"What to do with a message of a device that is not registered."`
+	Unknown   string        `yaml:"unknown" default:"register" oneof:"register ignore dead-letter" doc:"What to do with a message of a device that is not registered. register: add the device (a device code that nobody has goes to the dead letters). ignore: count the message and keep nothing. dead-letter: keep it with the reason (griphub events list --dead)."`
 	Heartbeat time.Duration `yaml:"heartbeat" default:"300s" min:"1s" doc:"How often a healthy device reports."`
 	Grace     float64       `yaml:"grace" default:"2.5" min:"1" max:"1000" doc:"A device is offline after this many heartbeats of silence."`
 }

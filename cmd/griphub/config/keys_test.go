@@ -66,7 +66,7 @@ func TestKeysDescribeTheirValues(t *testing.T) {
 			t.Errorf("%s is %q, want %q", path, got, want)
 		}
 	}
-	if key := keys["devices.unknown"]; key.Default != "register" || !slices.Equal(key.OneOf, []string{"register", "ignore"}) {
+	if key := keys["devices.unknown"]; key.Default != "register" || !slices.Equal(key.OneOf, []string{"register", "ignore", "dead-letter"}) {
 		t.Errorf("devices.unknown: %+v", key)
 	}
 }

@@ -98,7 +98,7 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		},
 		"value that would spoil a terminal": {
 			"devices: {unknown: \"\\e[31m\\n\"}\n",
-			[]string{`griphub.yaml:1:20: devices.unknown: "\x1b[31m\n" is not one of register, ignore`},
+			[]string{`griphub.yaml:1:20: devices.unknown: "\x1b[31m\n" is not one of register, ignore, dead-letter`},
 		},
 		"key that is too long to be meant": {
 			strings.Repeat("mqtt", 30) + ": 1\n",
@@ -114,7 +114,7 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		},
 		"word": {
 			"devices: {unknown: reject}\n",
-			[]string{`griphub.yaml:1:20: devices.unknown: "reject" is not one of register, ignore`},
+			[]string{`griphub.yaml:1:20: devices.unknown: "reject" is not one of register, ignore, dead-letter`},
 		},
 		"alias": {
 			"channels: &rules\n  - {match: a, read: public}\nstreams: *rules\n",
