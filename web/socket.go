@@ -29,6 +29,7 @@ func (s *Server) registerSockets(r gin.IRouter) {
 		"/ws/iot/:type":     deviceChannel,
 		"/ws/iot/:type/:id": deviceChannel,
 		"/ws/events":        s.queryChannels,
+		"/ws/user":          userDevices,
 	} {
 		r.POST(path, s.proxied, s.handle(func(c *gin.Context) error { return s.serveSocket(c, chans) }))
 		r.GET(path, s.handle(func(*gin.Context) error {
@@ -56,11 +57,11 @@ func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 	if s.guard.Check(c.Request) != nil {
 		return crossOrigin()
 	}
-	sock := &socket{server: s, request: c.Request, response: c.Writer.Header()}
-	// Channels of sockets do not depend on who asks, so that a wrong request is known before.
-	if sock.channels, err = chans(c.Request, channels.Principal{}); err != nil {
+	// A wrong request is known before anyone asks who makes it.
+	if _, err = chans(c.Request, channels.Principal{}); err != nil {
 		return pollProblem(err)
 	}
+	sock := &socket{server: s, request: c.Request, response: c.Writer.Header(), selects: chans}
 	if err := sock.answer(events); err != nil {
 		return err
 	}
@@ -83,6 +84,7 @@ type socket struct {
 	request   *http.Request
 	response  http.Header
 	principal channels.Principal
+	selects   selector
 	channels  []channels.Channel
 	opened    bool
 	// asked is the cursor that a ping brought, nil for none.
@@ -149,6 +151,12 @@ func (k *socket) authorize() error {
 		return err
 	}
 	k.principal = principal
+	if k.channels, err = k.selects(k.request, principal); err != nil {
+		return err
+	}
+	if len(k.channels) == 0 {
+		return denied(http.StatusUnauthorized, nil)
+	}
 	return k.server.authorize(k.request.Context(), principal, k.channels)
 }
 

@@ -134,6 +134,14 @@ func realtimeChannels(_ *http.Request, p channels.Principal) ([]channels.Channel
 	return append(own, channels.Public), err
 }
 
+// userDevices is the channel of the visitor's own devices, none for who is nobody.
+func userDevices(_ *http.Request, p channels.Principal) ([]channels.Channel, error) {
+	if p.Anonymous() {
+		return nil, nil
+	}
+	return one(channels.UserDevices(p.User))
+}
+
 func one(c channels.Channel, err error) ([]channels.Channel, error) {
 	if err != nil {
 		return nil, &refusal{http.StatusBadRequest, "bad-request", "Invalid request: " + sentence(err), nil}
