@@ -43,12 +43,19 @@ func mosquittoPub(broker, stdin string, args []string) error {
 // connections, until the broker has acknowledged. Messages may arrive twice; devices that mind give them an "id".
 type Device struct {
 	broker, id string
+	will       *paho.WillMessage // nil for none
 	client     *paho.Client
 	conn       net.Conn
 }
 
 // NewDevice returns a Device that has not connected yet. id is its client id at the broker.
 func NewDevice(broker, id string) *Device { return &Device{broker: broker, id: id} }
+
+// WithWill has the broker publish the message when the device goes without a word.
+func (d *Device) WithWill(topic, payload string) *Device {
+	d.will = &paho.WillMessage{Topic: topic, Payload: []byte(payload), QoS: 1}
+	return d
+}
 
 // Send publishes the message and returns once it is acknowledged, or with an error when ctx has ended.
 func (d *Device) Send(ctx context.Context, topic, payload string) error {
@@ -87,7 +94,7 @@ func (d *Device) connect(ctx context.Context) error {
 		return err
 	}
 	client := paho.NewClient(paho.ClientConfig{Conn: conn})
-	if _, err := client.Connect(ctx, &paho.Connect{ClientID: d.id, CleanStart: true, KeepAlive: 30}); err != nil {
+	if _, err := client.Connect(ctx, &paho.Connect{ClientID: d.id, CleanStart: true, KeepAlive: 30, WillMessage: d.will}); err != nil {
 		conn.Close()
 		return err
 	}
