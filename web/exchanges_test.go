@@ -98,7 +98,7 @@ func (x *exchanges) streams() {
 
 // sockets are about WebSockets.
 func (x *exchanges) sockets() {
-	for _, target := range []string{"/ws/events?channel=foo", "/ws/iot/pump", "/ws/iot/pump/p1"} {
+	for _, target := range []string{"/ws/events?channel=foo", "/ws/iot/pump", "/ws/iot/pump/p1", "/ws/user"} {
 		x.get(target, healthy, 501)
 		x.post(target, opening, healthy, 200, asSocket, byUser)
 		x.post(target, "nonsense", healthy, 400, asSocket, byUser)

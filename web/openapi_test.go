@@ -28,7 +28,7 @@ import (
 // status that the description names.
 
 // notHere are answers that only a proxy gives.
-var notHere = []string{"GET /ws/events 101 ", "GET /ws/iot/{type} 101 ", "GET /ws/iot/{type}/{id} 101 "}
+var notHere = []string{"GET /ws/events 101 ", "GET /ws/iot/{type} 101 ", "GET /ws/iot/{type}/{id} 101 ", "GET /ws/user 101 "}
 
 func TestTheInterfaceIsDescribedAsItIs(t *testing.T) {
 	document := readDocument(t)
