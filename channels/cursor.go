@@ -52,7 +52,8 @@ const (
 var errCursor = errors.New("want name:number[,name:number…]")
 
 // ParseCursor reads the text form. Channels may be internal: whether the reader may see them is decided
-// where positions are used. It refuses empty text and a channel named twice.
+// where positions are used. It refuses empty text and a channel that is named twice, unless the later position is before the
+// earlier one: that one counts.
 func ParseCursor(s string) (Cursor, error) {
 	if len(s) > MaxCursorBytes {
 		return nil, fmt.Errorf("cursor: longer than %d bytes", MaxCursorBytes)
@@ -75,10 +76,10 @@ func ParseCursor(s string) (Cursor, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cursor: channel %q: %w", clip(name), err)
 		}
-		if _, twice := cursor.Find(channel); twice {
+		if before, twice := cursor.Find(channel); twice && seq >= before {
 			return nil, fmt.Errorf("cursor: channel %q is named twice", clip(name))
 		}
-		cursor = append(cursor, Position{channel, seq})
+		cursor.Set(channel, seq)
 	}
 	return cursor, nil
 }

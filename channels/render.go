@@ -94,7 +94,7 @@ func (e *Event) AppendBlocks(dst []byte, blocks []Block, id string) []byte {
 // proxy as "%I".
 func (e *Event) appendTemplate(dst []byte, blocks []Block) []byte {
 	before, after := e.aroundID(blocks)
-	dst = append(grip.AppendBuildID(dst, before), "id: %I\n"...)
+	dst = append(grip.AppendBuildID(dst, before), idLine...)
 	if len(after) == 0 {
 		return append(dst, '\n')
 	}

@@ -3,6 +3,7 @@ package pushpin
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/griphub/griphub/grip"
 )
@@ -14,6 +15,8 @@ const (
 	// A batch has at most this many items of one channel: a session's queue in Pushpin has 100
 	// places, and WebSockets lose some of a burst of 100 and none of 50 (measured).
 	batchChannelItems = 50
+	// Events of a channel share an item up to this size, so that a viewer's buffer in the proxy has room for two.
+	mergedBytes = 30_000
 )
 
 const (
@@ -23,8 +26,20 @@ const (
 
 // A message is an item as it is posted. It is encoded once, for all proxies, and never changed.
 type message struct {
-	channel, id string // for logs and repairs
-	json        []byte
+	item grip.Item // for merging, repairs and logs
+	json []byte
+}
+
+// size is what the message holds in memory, about.
+func (m *message) size() int {
+	n := len(m.json)
+	if m.item.HTTPStream != nil {
+		n += len(m.item.HTTPStream.Content)
+	}
+	if m.item.WSMessage != nil {
+		n += len(m.item.WSMessage.Content)
+	}
+	return n
 }
 
 var errTooLarge = errors.New("larger than a request may be")
@@ -48,7 +63,7 @@ func encode(items []grip.Item, bodyLimit int, refuse func(*grip.Item, error)) []
 			refuse(item, fmt.Errorf("%d bytes: %w", size, errTooLarge))
 			continue
 		}
-		messages = append(messages, message{channel: item.Channel, id: item.ID})
+		messages = append(messages, message{item: *item})
 		ends = append(ends, len(buf))
 	}
 	start := 0
@@ -65,28 +80,122 @@ func encode(items []grip.Item, bodyLimit int, refuse func(*grip.Item, error)) []
 func batchOf(waiting []message, most, bodyLimit int) int {
 	size := len(bodyHead) + len(bodyTail)
 	perChannel := make(map[string]int)
-	for i, m := range waiting {
+	for i := range waiting {
+		m := &waiting[i]
 		size += len(m.json) + len(",")
-		perChannel[m.channel]++
-		if i > 0 && (i == most || size > bodyLimit+len(",") || perChannel[m.channel] > batchChannelItems) {
+		perChannel[m.item.Channel]++
+		if i > 0 && (i == most || size > bodyLimit+len(",") || perChannel[m.item.Channel] > batchChannelItems) {
 			return i
 		}
 	}
 	return len(waiting)
 }
 
-// body is the request body that carries the messages.
-func body(batch []message) []byte {
+// body is the request body that carries the messages. Events of a channel that follow one another share an item where merge is
+// not nil: it makes the content for streams. The same messages always make the same body, so that what is sent again is known to
+// the proxy.
+func body(batch []message, merge func([]grip.Item) []byte) []byte {
 	size := len(bodyHead) + len(bodyTail)
-	for _, m := range batch {
-		size += len(m.json) + len(",")
+	for i := range batch {
+		size += len(batch[i].json) + len(",")
 	}
 	b := append(make([]byte, 0, size), bodyHead...)
-	for i, m := range batch {
-		if i > 0 {
-			b = append(b, ',')
+	for _, r := range runs(batch, merge != nil) {
+		if len(r) > 1 {
+			b = appendMerged(b, r, merge)
+			continue
 		}
-		b = append(b, m.json...)
+		b = append(appendComma(b), r[0].json...)
 	}
 	return append(b, bodyTail...)
+}
+
+func appendComma(b []byte) []byte {
+	if len(b) > len(bodyHead) {
+		b = append(b, ',')
+	}
+	return b
+}
+
+// A run is messages that share an item.
+type run []*message
+
+// runs divides the batch, each run standing where its first message does. Nothing is moved to the other side of what is no plain event,
+// such as the end of a stream.
+func runs(batch []message, merging bool) []run {
+	list := make([]run, 0, len(batch))
+	open := make(map[string]int) // the channel's run that may go on
+	for i := range batch {
+		m := &batch[i]
+		if !merging || !m.mergeable() {
+			if m.item.HTTPStream == nil || m.item.HTTPStream.Action != "" {
+				clear(open)
+			}
+			delete(open, m.item.Channel)
+			list = append(list, run{m})
+			continue
+		}
+		if at, ok := open[m.item.Channel]; ok && list[at].takes(m) {
+			list[at] = append(list[at], m)
+			continue
+		}
+		open[m.item.Channel] = len(list)
+		list = append(list, run{m})
+	}
+	return list
+}
+
+// mergeable tells whether the message is an event that everybody on its channel is shown.
+func (m *message) mergeable() bool {
+	it := &m.item
+	return it.ID != "" && it.PrevID != "" && !it.NoSeq && it.Meta == nil && it.Size == 0 &&
+		it.HTTPStream != nil && it.HTTPStream.Action == "" &&
+		(it.HTTPResponse == nil || it.HTTPResponse.Action == grip.ActionHint)
+}
+
+// takes tells whether the message goes on where the run ends.
+func (r run) takes(m *message) bool {
+	last := &r[len(r)-1].item
+	size := len(m.item.HTTPStream.Content)
+	for _, before := range r {
+		size += len(before.item.HTTPStream.Content)
+	}
+	return last.ID == m.item.PrevID && size <= mergedBytes &&
+		slices.Equal(last.HTTPStream.ContentFilters, m.item.HTTPStream.ContentFilters)
+}
+
+// appendMerged appends one item for all streams and long polls, and one for each message to WebSockets, which show a message for
+// each that they get.
+func appendMerged(b []byte, r run, merge func([]grip.Item) []byte) []byte {
+	first, last := &r[0].item, &r[len(r)-1].item
+	items := make([]grip.Item, len(r))
+	whole := grip.Item{Channel: first.Channel, ID: last.ID, PrevID: first.PrevID}
+	for i, m := range r {
+		items[i] = m.item
+		if m.item.HTTPResponse != nil {
+			whole.HTTPResponse = m.item.HTTPResponse
+		}
+	}
+	whole.HTTPStream = &grip.HTTPStream{Content: merge(items), ContentFilters: last.HTTPStream.ContentFilters}
+	b = appendItem(b, &whole)
+	for i := range items {
+		if items[i].WSMessage == nil {
+			continue
+		}
+		// Its own id, by which the proxy knows it when it is sent again, is beside the sequence.
+		b = appendItem(b, &grip.Item{Channel: first.Channel, ID: socketID + items[i].ID, NoSeq: true, WSMessage: items[i].WSMessage})
+	}
+	return b
+}
+
+// socketID stands before the ids of items for WebSockets alone.
+const socketID = "ws-"
+
+// appendItem appends an item whose parts have been encoded before, so that it cannot be refused.
+func appendItem(b []byte, item *grip.Item) []byte {
+	out, err := item.AppendJSON(appendComma(b))
+	if err != nil {
+		return b
+	}
+	return out
 }

@@ -27,6 +27,17 @@ type Options struct {
 	// of items without id. nil tells nobody.
 	Reset func(dst []grip.Item, channel string) []grip.Item
 
+	// Merge makes one content for streams of what several items of a channel have for them, of which each follows the one before: a
+	// proxy writes it to each viewer at once. nil merges nothing.
+	Merge func(items []grip.Item) []byte
+
+	// Viewers tells how many streams and WebSockets listen to a GRIP channel, as far as is known. nil knows of none.
+	Viewers func(channel string) (streams, sockets int)
+
+	// WritesPerSecond is how many writes to viewers a proxy is asked for in a second, where Viewers tells of enough of them;
+	// what comes meanwhile is merged. 0 means 20,000, which a Pushpin on two cores can do: one that cannot closes streams.
+	WritesPerSecond int
+
 	// Logger takes a record when a proxy stops or starts to take items, and for each item that is refused.
 	// nil logs nothing.
 	Logger *slog.Logger
@@ -61,6 +72,10 @@ func (o Options) withDefaults() Options {
 	if o.Reset == nil {
 		o.Reset = func(dst []grip.Item, _ string) []grip.Item { return dst }
 	}
+	if o.Viewers == nil {
+		o.Viewers = func(string) (int, int) { return 0, 0 }
+	}
+	o.WritesPerSecond = cmp.Or(o.WritesPerSecond, 20_000)
 	o.BodyLimit = cmp.Or(o.BodyLimit, DefaultBodyLimit)
 	o.QueueBytes = cmp.Or(o.QueueBytes, 16<<20)
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, 15*time.Second)

@@ -48,11 +48,11 @@ func TestAFullQueueDropsTheOldestAndViewersAreTold(t *testing.T) {
 	t.Parallel()
 	port := newControlPort(t, nil)
 	var log logbook
-	c := restingClient(pushpin.Options{QueueBytes: 10_000, Logger: log.logger()}, port.proxy())
+	c := restingClient(pushpin.Options{QueueBytes: 20_000, Logger: log.logger()}, port.proxy())
 	c.Send([]channels.Event{sizedEvent("old", 1, 4000), sizedEvent("old", 2, 4000)})
 	c.Send([]channels.Event{sizedEvent("new", 1, 4000), sizedEvent("new", 2, 4000)})
 	c.Send([]channels.Event{event("newest", 1)})
-	if s := c.Status()[0]; s.Dropped != 2 || s.QueuedItems != 3 || s.QueuedBytes > 10_000 {
+	if s := c.Status()[0]; s.Dropped != 2 || s.QueuedItems != 3 || s.QueuedBytes > 20_000 {
 		t.Errorf("status %+v", s)
 	}
 	defer runClient(t, c)()

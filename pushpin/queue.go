@@ -15,13 +15,13 @@ func (q *queue) end() uint64 { return q.first + uint64(len(q.messages)) }
 // push appends messages and takes out the oldest ones where the limit is exceeded; these
 // are returned. The newest message stays, however large it is.
 func (q *queue) push(messages []message) (dropped []message) {
-	for _, m := range messages {
-		q.bytes += len(m.json)
+	for i := range messages {
+		q.bytes += messages[i].size()
 	}
 	q.messages = append(q.messages, messages...)
 	excess, n := q.bytes-q.limit, 0
 	for ; excess > 0 && n < len(q.messages)-1; n++ {
-		excess -= len(q.messages[n].json)
+		excess -= q.messages[n].size()
 	}
 	return q.pop(q.first + uint64(n))
 }
@@ -33,8 +33,8 @@ func (q *queue) pop(end uint64) []message {
 	}
 	n := min(end-q.first, uint64(len(q.messages)))
 	out := q.messages[:n:n]
-	for _, m := range out {
-		q.bytes -= len(m.json)
+	for i := range out {
+		q.bytes -= out[i].size()
 	}
 	q.messages = q.messages[n:]
 	q.first += n

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/griphub/griphub/grip"
 )
 
 func TestQueueKeepsTheNewestWithinItsLimit(t *testing.T) {
@@ -14,8 +16,8 @@ func TestQueueKeepsTheNewestWithinItsLimit(t *testing.T) {
 		var pushed, gone uint64
 		check := func(out []message) {
 			for _, m := range out {
-				if m.id != fmt.Sprint(gone) {
-					t.Fatalf("message %s came out, want %d", m.id, gone)
+				if m.item.ID != fmt.Sprint(gone) {
+					t.Fatalf("message %s came out, want %d", m.item.ID, gone)
 				}
 				gone++
 			}
@@ -24,7 +26,7 @@ func TestQueueKeepsTheNewestWithinItsLimit(t *testing.T) {
 			if rapid.Bool().Draw(t, "push") {
 				var batch []message
 				for range rapid.IntRange(0, 5).Draw(t, "batch") {
-					batch = append(batch, message{id: fmt.Sprint(pushed), json: make([]byte, rapid.IntRange(1, 60).Draw(t, "size"))})
+					batch = append(batch, message{item: grip.Item{ID: fmt.Sprint(pushed)}, json: make([]byte, rapid.IntRange(1, 60).Draw(t, "size"))})
 					pushed++
 				}
 				check(q.push(batch))
@@ -47,19 +49,19 @@ func TestBatchesKeepTheirBounds(t *testing.T) {
 		const limit = 1000
 		waiting := rapid.SliceOf(rapid.Custom(func(t *rapid.T) message {
 			return message{
-				channel: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "channel"),
-				json:    make([]byte, rapid.IntRange(1, limit-len(bodyHead)-len(bodyTail)).Draw(t, "size")/rapid.SampledFrom([]int{1, 500}).Draw(t, "part")),
+				item: grip.Item{Channel: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "channel")},
+				json: make([]byte, rapid.IntRange(1, limit-len(bodyHead)-len(bodyTail)).Draw(t, "size")/rapid.SampledFrom([]int{1, 500}).Draw(t, "part")),
 			}
 		})).Draw(t, "waiting")
 		most := rapid.IntRange(1, batchItems).Draw(t, "most")
 		fits := func(n int) bool {
 			perChannel := make(map[string]int)
 			for _, m := range waiting[:n] {
-				if perChannel[m.channel]++; perChannel[m.channel] > batchChannelItems {
+				if perChannel[m.item.Channel]++; perChannel[m.item.Channel] > batchChannelItems {
 					return false
 				}
 			}
-			return n <= most && len(body(waiting[:n])) <= limit
+			return n <= most && len(body(waiting[:n], nil)) <= limit
 		}
 		n := batchOf(waiting, most, limit)
 		if n == 0 && len(waiting) > 0 || !fits(n) {

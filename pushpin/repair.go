@@ -27,28 +27,36 @@ type losses struct {
 
 func (l *losses) empty() bool { return len(l.channels) == 0 && len(l.resets) == 0 }
 
-func (l *losses) add(m message) {
-	if m.id == "" {
-		if _, known := l.resets[m.channel]; !known && len(l.resets) < maxResetChannels {
-			l.resets = put(l.resets, m.channel)
-			l.untold = put(l.untold, m.channel)
-		}
-		return
+func (l *losses) add(item *grip.Item) {
+	if item.ID == "" {
+		l.addReset(item.Channel)
+	} else {
+		l.addChannel(item.Channel)
 	}
-	if _, known := l.channels[m.channel]; !known && len(l.channels) == maxLostChannels {
+}
+
+func (l *losses) addReset(channel string) {
+	if _, known := l.resets[channel]; !known && len(l.resets) < maxResetChannels {
+		l.resets = put(l.resets, channel)
+		l.untold = put(l.untold, channel)
+	}
+}
+
+func (l *losses) addChannel(channel string) {
+	if _, known := l.channels[channel]; !known && len(l.channels) == maxLostChannels {
 		l.many = true
 		return
 	}
-	l.channels = put(l.channels, m.channel)
+	l.channels = put(l.channels, channel)
 }
 
 // merge adds what another has.
 func (l *losses) merge(other losses) {
 	for channel := range other.channels {
-		l.add(message{channel: channel, id: "any"})
+		l.addChannel(channel)
 	}
 	for channel := range other.resets {
-		l.add(message{channel: channel})
+		l.addReset(channel)
 	}
 	l.many = l.many || other.many
 	l.due = max(l.due, other.due)
@@ -153,7 +161,7 @@ func (s *sender) post(ctx context.Context, items []grip.Item) error {
 	messages := encode(items, s.bodyLimit, func(*grip.Item, error) {})
 	for len(messages) > 0 {
 		n := batchOf(messages, batchItems, s.bodyLimit)
-		if err := s.port.publish(ctx, body(messages[:n])); judge(err) == bad {
+		if err := s.port.publish(ctx, body(messages[:n], nil)); judge(err) == bad {
 			s.log.Debug("the proxy refuses to repair", "err", err)
 		} else if err != nil {
 			return err

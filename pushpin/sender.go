@@ -51,8 +51,13 @@ type sender struct {
 	wake     chan struct{} // has a token when there may be something to do
 	answered chan struct{} // closed after the first request
 
+	// merge makes one content for streams of several items' ones; nil for never.
+	merge func([]grip.Item) []byte
+	pace  pace
+
 	// Of run's goroutine alone.
 	most      int // messages in the next batch
+	tried     trial
 	failures  int // in a row
 	rejects   int // in a row
 	noRecover bool
@@ -68,6 +73,12 @@ type sender struct {
 	waiters []waiter // for the queue to get on
 }
 
+// A trial is a batch of which it is not known whether the proxy has taken it.
+type trial struct {
+	first uint64 // the number of its first message
+	n     int
+}
+
 type waiter struct {
 	end  uint64
 	done chan struct{}
@@ -80,6 +91,8 @@ func newSender(name string, port port, options Options) *sender {
 		log:       options.Logger.With("proxy", name),
 		bodyLimit: options.BodyLimit,
 		reset:     options.Reset,
+		merge:     options.Merge,
+		pace:      newPace(options),
 		pacing:    defaultPacing(),
 		wake:      make(chan struct{}, 1),
 		answered:  make(chan struct{}),
@@ -128,8 +141,8 @@ func (s *sender) miss(messages []message, due uint64, why error) {
 		return
 	}
 	s.missed, s.why = s.queue.first, why
-	for _, m := range messages {
-		s.lost.add(m)
+	for i := range messages {
+		s.lost.add(&messages[i].item)
 	}
 	s.lost.due = max(s.lost.due, due)
 	s.release()
@@ -158,6 +171,9 @@ func (s *sender) run(ctx, draining context.Context) {
 		// to be ready should not wait for somebody to publish.
 		if asked && s.failures == 0 && !queued && !lost && !s.idle(ctx) {
 			continue
+		}
+		if queued && !sleep(draining, s.pace.wait()) {
+			return
 		}
 		pause := s.exchange(draining)
 		if !asked {
@@ -195,16 +211,20 @@ func (s *sender) idle(ctx context.Context) bool {
 // exchange makes one request, and a repair if one is due, and tells how long to wait before the next.
 func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 	s.mu.Lock()
-	waiting := s.queue.messages
-	n := batchOf(waiting, s.most, s.bodyLimit)
-	batch, end, newest := waiting[:n:n], s.queue.first+uint64(n), s.queue.end()
+	first, waiting, newest := s.queue.first, s.queue.messages, s.queue.end()
 	s.mu.Unlock()
 
-	err := s.port.publish(ctx, body(batch))
+	n, content := s.pack(first, waiting)
+	end := first + uint64(n)
+	s.tried = trial{first, n}
+	s.pace.begin(waiting[:n])
+	err := s.port.publish(ctx, content)
 	switch judge(err) {
 	case taken:
+		s.tried = trial{}
 		s.took(end)
 	case bad:
+		s.tried = trial{}
 		if n > 1 {
 			// Find the bad one by halves; what was given first still goes first.
 			s.most = n / 2
@@ -229,6 +249,22 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 	return 0
 }
 
+// pack makes the next request's body, of the first n of the waiting messages.
+func (s *sender) pack(first uint64, waiting []message) (n int, content []byte) {
+	n = batchOf(waiting, s.most, s.bodyLimit)
+	if s.tried.n > 0 && s.tried.first == first {
+		// The same items again, whatever has come behind them: the proxy knows by their ids which of them it has.
+		n = min(s.tried.n, len(waiting))
+	}
+	content = body(waiting[:n], s.merge)
+	for n > 1 && len(content) > s.bodyLimit {
+		// Merging has added ids.
+		n /= 2
+		content = body(waiting[:n], s.merge)
+	}
+	return n, content
+}
+
 // took notes that the proxy has taken the messages with numbers below end.
 func (s *sender) took(end uint64) {
 	s.most, s.rejects = min(2*s.most, batchItems), 0
@@ -249,8 +285,8 @@ func (s *sender) reject(end uint64, err error) {
 	if s.rejects++; s.rejects > logged {
 		return
 	}
-	for _, m := range out {
-		s.log.Error("the proxy refuses an item", "channel", m.channel, "id", m.id, "err", err)
+	for i := range out {
+		s.log.Error("the proxy refuses an item", "channel", out[i].item.Channel, "id", out[i].item.ID, "err", err)
 	}
 }
 

@@ -19,6 +19,8 @@ type Griphub struct {
 	Postgres bool
 	// MQTT publishes as devices do, over Mosquitto. Otherwise events go to POST /api/publish.
 	MQTT bool
+	// NoStats keeps from griphub how many viewers there are.
+	NoStats bool
 	// Procs is how many cores the process may use; 0 for all.
 	Procs int
 }
@@ -70,7 +72,15 @@ func (g Griphub) Start(ctx context.Context, site Site) (s Subject, err error) {
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(h.Config, []byte(h.config(database, broker)), 0o600); err != nil {
+	stats := "[]"
+	if !g.NoStats {
+		socket, err := h.proxy.statsURL(site)
+		if err != nil {
+			return nil, err
+		}
+		stats = fmt.Sprintf("[%q]", socket)
+	}
+	if err := os.WriteFile(h.Config, []byte(h.config(database, broker, stats)), 0o600); err != nil {
 		return nil, err
 	}
 	if err := h.run(ctx, site); err != nil {
@@ -82,11 +92,11 @@ func (g Griphub) Start(ctx context.Context, site Site) (s Subject, err error) {
 	return h, err
 }
 
-func (h *Hub) config(database, broker string) string {
+func (h *Hub) config(database, broker, stats string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "listen: %s\nops_listen: %s\ndatabase: %q\n", h.backend, h.ops, database)
 	fmt.Fprintf(&text, "secret: %s\n", strings.Repeat("0123456789abcdef", 4))
-	fmt.Fprintf(&text, "grip: {urls: [%q], require_proxy: false}\n", h.proxy.gripURL())
+	fmt.Fprintf(&text, "grip: {urls: [%q], stats: %s, require_proxy: false}\n", h.proxy.gripURL(), stats)
 	if broker != "" {
 		broker = "mqtt://" + broker
 	}

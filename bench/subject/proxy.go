@@ -29,7 +29,7 @@ func startProxy(ctx context.Context, site Site, backend string, parts *stack) (*
 	}
 	p := &proxy{key: []byte(rand.Text())}
 	p.Server, err = pushpin.NewServer(pushpin.Config{
-		Dir: filepath.Join(site.Dir, "proxy"), Listen: addresses[0], ControlPort: control, Backend: backend, SigKey: p.key,
+		Dir: proxyDir(site), Listen: addresses[0], ControlPort: control, Backend: backend, SigKey: p.key,
 	}, site.Log)
 	if err != nil {
 		return nil, err
@@ -50,6 +50,11 @@ func (p *proxy) ready(ctx context.Context) error {
 	defer cancel()
 	return p.Ready(ctx)
 }
+
+// statsURL is the socket on which Pushpin tells of its viewers.
+func (p *proxy) statsURL(site Site) (string, error) { return pushpin.StatsURL(proxyDir(site)) }
+
+func proxyDir(site Site) string { return filepath.Join(site.Dir, "proxy") }
 
 // gripURL is the GRIP_URL for the proxy's backend.
 func (p *proxy) gripURL() string {

@@ -75,7 +75,14 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	if err != nil {
 		return err
 	}
-	h.client = newClient(h.cfg, h.proxies, h.fragments, h.registry, h.log)
+	if h.audience, err = newAudience(h.cfg, h.registry, h.log); err != nil {
+		return err
+	}
+	var viewers func(string) (streams, sockets int)
+	if h.audience != nil {
+		viewers = h.audience.Listeners
+	}
+	h.client = newClient(h.cfg, h.proxies, h.fragments, viewers, h.registry, h.log)
 	h.conflater = channels.NewConflater(h.client, h.rules, devices.StateKey)
 	registerConflater(h.registry, h.conflater)
 	h.bell = &channels.Bell{}
@@ -97,9 +104,6 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	}
 	keys, err := publishKeys(h.cfg)
 	if err != nil {
-		return err
-	}
-	if h.audience, err = newAudience(h.cfg, h.registry, h.log); err != nil {
 		return err
 	}
 	options := web.Options{
@@ -179,8 +183,10 @@ func (h *hub) monitor(source devices.Source) *devices.Monitor {
 	})
 }
 
-// newClient returns the client of the proxies' control ports.
-func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library, registry prometheus.Registerer, log *slog.Logger) *pushpin.Client {
+// newClient returns the client of the proxies' control ports. viewers may be nil.
+func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library, viewers func(string) (streams, sockets int),
+	registry prometheus.Registerer, log *slog.Logger,
+) *pushpin.Client {
 	return pushpin.NewClient(grip.ControlPorts(proxies), pushpin.Options{
 		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
 			return html.AppendItems(e.AppendItems(dst, cfg.Grip.Prefix), e, cfg.Grip.Prefix)
@@ -188,6 +194,10 @@ func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library,
 		Reset: func(dst []grip.Item, channel string) []grip.Item {
 			return channels.AppendResetItem(dst, channel, cfg.Grip.Prefix)
 		},
+		Merge: func(items []grip.Item) []byte {
+			return channels.MergeStreams(items, cfg.Grip.Prefix)
+		},
+		Viewers:    viewers,
 		Registerer: registry,
 		Logger:     log,
 	})

@@ -181,7 +181,7 @@ func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, 
 	if err != nil {
 		return err
 	}
-	client := newClient(cfg, list, html, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	client := newClient(cfg, list, html, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	publisher := channels.NewPublisher(db, channelRules, client, now)
 
 	// Both run until everything is stored and sent, or cannot be.
