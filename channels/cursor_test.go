@@ -60,6 +60,9 @@ func TestParseCursorReadsWhatStreamsSend(t *testing.T) {
 		"@user/7:5":          "%40user/7:5",
 		"f%6Fo:007":          "foo:7",
 		"a:9007199254740991": "a:9007199254740991",
+		"a:5,b:7,a:4":        "a:4,b:7",
+		"a:5,a:4,a:3":        "a:3",
+		"a%20b:2,a b:1":      "a%20b:1",
 	} {
 		cursor, err := channels.ParseCursor(text)
 		if err != nil || cursor.String() != want {
@@ -71,7 +74,7 @@ func TestParseCursorReadsWhatStreamsSend(t *testing.T) {
 func TestParseCursorRefusesWhatIsNone(t *testing.T) {
 	for _, text := range []string{
 		"", "error", ":", ":1", "foo", "foo:", "foo:x", "foo:-1", "foo:1.5", "foo:1,", ",foo:1", "foo:1,,bar:2", "foo:1;bar:2",
-		"foo:1, bar:2 ", "foo:1:2", "foo:1,foo:2", "foo:1,f%6fo:2", "%:1", "%4:1", "%zz:1", "%00:1", "%ff:1", "a\nb:1",
+		"foo:1, bar:2 ", "foo:1:2", "foo:1,foo:2", "foo:1,f%6fo:2", "foo:1,foo:1", "foo:2,foo:1,foo:1", "foo:2,foo:", "%:1", "%4:1", "%zz:1", "%00:1", "%ff:1", "a\nb:1",
 		"foo:9007199254740992", strings.Repeat("a", 256) + ":1", "foo:1" + strings.Repeat(" ", channels.MaxCursorBytes),
 	} {
 		if cursor, err := channels.ParseCursor(text); err == nil {

@@ -42,6 +42,8 @@ type posted struct {
 type postedItem struct {
 	Channel string
 	ID      string
+	PrevID  string `json:"prev-id"`
+	NoSeq   bool   `json:"no-seq"`
 	Formats map[string]struct{ Action, Content string }
 }
 

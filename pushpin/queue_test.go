@@ -50,7 +50,7 @@ func TestBatchesKeepTheirBounds(t *testing.T) {
 		waiting := rapid.SliceOf(rapid.Custom(func(t *rapid.T) message {
 			return message{
 				item: grip.Item{Channel: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "channel")},
-				json: make([]byte, rapid.IntRange(1, limit-len(bodyHead)-len(bodyTail)).Draw(t, "size")/rapid.SampledFrom([]int{1, 500}).Draw(t, "part")),
+				json: make([]byte, max(1, rapid.IntRange(1, limit-len(bodyHead)-len(bodyTail)).Draw(t, "size")/rapid.SampledFrom([]int{1, 500}).Draw(t, "part"))),
 			}
 		})).Draw(t, "waiting")
 		most := rapid.IntRange(1, batchItems).Draw(t, "most")
