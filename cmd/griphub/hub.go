@@ -197,9 +197,10 @@ func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library,
 		Merge: func(items []grip.Item) []byte {
 			return channels.MergeStreams(items, cfg.Grip.Prefix)
 		},
-		Viewers:    viewers,
-		Registerer: registry,
-		Logger:     log,
+		Viewers:         viewers,
+		WritesPerSecond: cfg.Grip.Writes,
+		Registerer:      registry,
+		Logger:          log,
 	})
 }
 

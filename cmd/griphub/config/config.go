@@ -47,7 +47,8 @@ type Config struct {
 // Grip names the proxies and says how far to trust a request.
 type Grip struct {
 	URLs         []SecretURL `yaml:"urls" default:"[\"http://127.0.0.1:5561\"]" doc:"Control ports, one entry for each proxy, as GRIP URLs: http://host:5561?iss=…&key=…&verify-iss=…&verify-key=…. While a proxy's key is changed, a second entry with the same control port and the other key. The environment variable GRIP_URL sets it too; GRIPHUB_GRIP_URLS goes before GRIP_URL."`
-	Stats        []string    `yaml:"stats" doc:"Stats sockets of the proxies (stats_spec in pushpin.conf), one entry for each that has one, as tcp://host:port or ipc:///path. They tell who is watching: GET /api/presence, and the topics watched of devices."`
+	Stats        []string    `yaml:"stats" doc:"Stats sockets of the proxies (stats_spec in pushpin.conf), one entry for each that has one, as tcp://host:port or ipc:///path. They tell who is watching: GET /api/presence, the topics watched of devices, and how fast events may follow each other where many watch."`
+	Writes       int         `yaml:"writes_per_second" default:"20000" min:"100" doc:"How many writes to viewers each proxy can make in a second, which is about 20,000 for a Pushpin on two cores. Events for more viewers than that wait for each other, up to a second, and are then written together. It needs stats."`
 	Prefix       string      `yaml:"prefix" doc:"Text before every GRIP channel name, where several applications share a proxy."`
 	RequireProxy bool        `yaml:"require_proxy" default:"true" doc:"Answer 501 to a stream request without a valid Grip-Sig. Polling, publishing and pages work without a proxy."`
 }

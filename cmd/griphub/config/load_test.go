@@ -60,7 +60,7 @@ func TestDefaultIsWhatTheInterfacePromises(t *testing.T) {
 		Listen:    "127.0.0.1:8000",
 		OpsListen: "127.0.0.1:8001",
 		Database:  "sqlite:griphub.db",
-		Grip:      Grip{URLs: []SecretURL{"http://127.0.0.1:5561"}, RequireProxy: true},
+		Grip:      Grip{URLs: []SecretURL{"http://127.0.0.1:5561"}, Writes: 20_000, RequireProxy: true},
 		MQTT: MQTT{URL: "mqtt://127.0.0.1:1883", ClientID: "griphub", Topics: []Topic{
 			{Topic: "things/{device_type}/{device_id}/data", Kind: "data", ID: "id"},
 			{Topic: "things/{device_type}/{device_id}/status", Kind: "status"},
