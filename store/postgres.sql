@@ -172,7 +172,7 @@ INSERT INTO griphub.device_groups (group_id, type, id) SELECT * FROM unnest($1::
 INSERT INTO griphub.marks (name, value) VALUES ($1, '') ON CONFLICT (name) DO NOTHING
 
 -- name: lock mark
-SELECT value FROM griphub.marks WHERE name = $1 FOR UPDATE
+SELECT value FROM griphub.marks WHERE name = $1 FOR UPDATE NOWAIT
 
 -- name: put mark
 UPDATE griphub.marks SET value = $2 WHERE name = $1

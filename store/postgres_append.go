@@ -151,7 +151,8 @@ func (a *appending) begin(ctx context.Context, lockWait time.Duration, marks []d
 	})
 }
 
-// queueMark writes a mark over what its writer knows of it. It waits for a transaction that writes the same mark.
+// queueMark writes a mark over what its writer knows of it. It does not wait for a transaction that writes the same mark, whose
+// writer may stand still: others that are committed together with this one have nothing to do with that.
 func (a *appending) queueMark(batch *pgx.Batch, m *devices.Mark) {
 	name := printable(m.Name)
 	isNew := false
@@ -163,6 +164,9 @@ func (a *appending) queueMark(batch *pgx.Batch, m *devices.Mark) {
 	}
 	batch.Queue(a.do["lock mark"], name).Query(func(rows pgx.Rows) error {
 		values, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+		if err != nil && isAnswer(err) {
+			return fmt.Errorf("%w: lock the mark %s: %w", channels.ErrState, m.Name, err)
+		}
 		if err != nil {
 			return err
 		}

@@ -147,6 +147,43 @@ func TestALockedChannelIsWaitedForAndThenGivenUp(t *testing.T) {
 	}
 }
 
+func TestAMarkThatSomebodyHoldsHoldsUpNobodyElse(t *testing.T) {
+	url := server.Database(t)
+	s := openDatabase(t, url, store.Options{LockWait: time.Minute})
+	mark := func(value string, before []byte) channels.Batch {
+		b := batch(1, "a")
+		b.State = []any{devices.Mark{Name: "bridge", Value: []byte(value), Before: before}}
+		return b
+	}
+	if _, err := s.Append(t.Context(), mark("1", nil)); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(t.Context(), "BEGIN; UPDATE griphub.marks SET value = '2'"); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	if _, err := s.Append(t.Context(), mark("3", []byte("1"))); !errors.Is(err, channels.ErrState) || !errors.Is(err, store.ErrLocked) {
+		t.Errorf("while somebody holds the mark: got %v", err)
+	}
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if e := appendTo(t, s, 1, "a")[0]; e.Seq("a") != 2 {
+		t.Errorf("without the mark: got %s", e.Cursor())
+	}
+	if _, err := conn.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Append(t.Context(), mark("3", []byte("1"))); !errors.Is(err, devices.ErrMarkMoved) {
+		t.Errorf("after it was moved: got %v", err)
+	}
+}
+
 func TestTextThatPostgreSQLCannotHoldIsMadePrintable(t *testing.T) {
 	s := openDatabase(t, server.Database(t), store.Options{})
 	const bad = "a\x00b\xff"

@@ -123,7 +123,7 @@ func playRivals(s *stage) {
 			switch {
 			case err == nil && winner < 0:
 				winner = i
-			case !errors.Is(err, devices.ErrMarkMoved):
+			case !errors.Is(err, channels.ErrState): // it has moved, or is moved at this moment
 				s.Fatalf("round %d: %d has won, and %d was answered %v", round, winner, i, err)
 			}
 		}
