@@ -1,6 +1,7 @@
 package mqttbridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -174,13 +175,11 @@ func (d *delivery) places() int {
 // report queues messages of the hub's own, behind all that waits.
 func (in *intake) report(ctx context.Context, messages []devices.Message) error {
 	for _, m := range messages {
-		select {
-		case in.queue <- delivery{message: m, matched: true}:
-		case <-in.stopping:
-			return errStopping
-		case <-ctx.Done():
-			return ctx.Err()
+		d := delivery{message: m, matched: true}
+		if !in.enter(&d, ctx.Done()) {
+			return cmp.Or(ctx.Err(), errStopping)
 		}
+		in.queue <- d
 	}
 	return nil
 }
