@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,14 +25,13 @@ const (
 	Provisioning Status = "provisioning"
 )
 
-// Known tells whether the status is one of the constants.
-func (s Status) Known() bool {
-	switch s {
-	case Online, Offline, Warning, Error, Maintenance, LowBattery, Provisioning:
-		return true
-	}
-	return false
+// Statuses returns all that are known.
+func Statuses() []Status {
+	return []Status{Online, Offline, Warning, Error, Maintenance, LowBattery, Provisioning}
 }
+
+// Known tells whether the status is one of the constants.
+func (s Status) Known() bool { return slices.Contains(Statuses(), s) }
 
 // A Device is what the registry knows of a device. Its two halves have different authors and never overwrite each
 // other: administrators write the Record, messages and the monitor write the State.

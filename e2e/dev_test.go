@@ -22,11 +22,11 @@ func TestDevShowsItsFleetOnTheDashboard(t *testing.T) {
 		page = answer.Body
 		return answer.Status == 200 && strings.Count(page, "data-device=") == 6
 	})
-	link := regexp.MustCompile(`data-stream="([^"]+)"`).FindStringSubmatch(page)
+	link := regexp.MustCompile(`data-streams="\[&#34;([^"]+)&#34;\]"`).FindStringSubmatch(page)
 	if link == nil {
 		t.Fatalf("the dashboard names no stream:\n%s", page)
 	}
-	live := watch(t, hub.URL(html.UnescapeString(link[1])))
+	live := watch(t, hub.URL(strings.ReplaceAll(html.UnescapeString(link[1]), `\u0026`, "&")))
 	for range 5 {
 		live.Find(t, "data of the fleet", func(e e2e.Event) bool { return e.Type == "data" })
 	}

@@ -99,7 +99,7 @@ func TestElementsOfAPageShareOneConnection(t *testing.T) {
 	s.say(t, "p1", `{"temperature":20}`)
 	one := `<div hx-get="/components/pump/p1/temperature/?html=2" hx-trigger="load" hx-swap="outerHTML"></div>`
 	other := `<div hx-get="/components/pump/p1/card/?html=2" hx-trigger="load delay:300ms" hx-swap="outerHTML"></div>`
-	parts := s.page(t, htmx2Griphub+`<script src="/static/components.js"></script>`, one+other+one)
+	parts := s.page(t, htmx2Griphub+`<script type="module" src="/static/components.js"></script>`, one+other+one)
 	s.say(t, "p1", `{"temperature":21}`)
 	awaitText(t, parts, ".griphub-stat", "21")
 	s.say(t, "p1", `{"temperature":22}`)

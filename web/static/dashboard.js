@@ -1,113 +1,173 @@
-// Keeps the table current from the stream of device events. Values are shown once per frame, however many
-// events arrive in it.
-const table = document.getElementById("fleet");
-const body = table.tBodies[0];
-const lamp = document.getElementById("state");
-const rows = new Map();
-const changed = new Map();
-let events = 0;
+// Keeps the dashboard current from the streams of device events. What has changed is shown once per frame, however many events
+// arrive in it.
+import { connect } from "./live.js";
+import { channelOf, Fleet, moment } from "./fleet.js";
+import { Panel } from "./panel.js";
+import { Table } from "./table.js";
 
-for (const row of body.rows) rows.set(row.dataset.device, row);
-for (const time of document.querySelectorAll("time")) localise(time);
+const fleet = new Fleet();
+const page = document.documentElement.dataset;
+const table = new Table(document.getElementById("fleet"));
+const form = document.getElementById("filter");
+const panel = new Panel(document.getElementById("device"), () => {
+  const { key } = panel.last ?? {};
+  history.replaceState(null, "", location.pathname + location.search);
+  const index = table.list.findIndex((device) => device.key === key);
+  if (index >= 0) table.focus(index);
+});
 
-function localise(time) {
-  if (time.dateTime) time.textContent = new Date(time.dateTime).toLocaleTimeString();
+for (const time of document.querySelectorAll("time")) time.textContent = moment(time.dateTime);
+
+// Search and filter.
+
+let filtered = 0;
+
+function filter() {
+  const words = form.elements.q.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const type = form.elements.type.value, status = form.elements.status.value;
+  const list = fleet.list().filter((device) => (!type || device.type === type) && (!status || device.status === status) &&
+    words.every((word) => device.text.includes(word)));
+  filtered = list.length;
+  table.set(list);
+  document.getElementById("empty").hidden = fleet.devices.size > 0;
 }
 
-function rowOf(type, id) {
-  const key = `${type}/${id}`;
-  let row = rows.get(key);
-  if (row) return row;
-  row = body.insertRow();
-  row.dataset.device = key;
-  const name = document.createElement("th");
-  name.scope = "row";
-  name.textContent = id;
-  row.append(name);
-  row.insertCell().textContent = type;
-  const status = row.insertCell();
-  status.className = "status";
-  show(status, "offline");
-  row.insertCell().className = "readings";
-  row.insertCell().append(document.createElement("time"));
-  rows.set(key, row);
-  document.getElementById("count").textContent = rows.size;
-  document.getElementById("empty").hidden = true;
-  return row;
+// count tells how many there are. It is read aloud, so that it is only written when somebody asks.
+function count() {
+  const all = fleet.devices.size;
+  document.getElementById("count").textContent = filtered === all ? `${all} devices` : `${filtered} of ${all} devices`;
 }
 
-function show(cell, status) {
-  cell.dataset.status = status;
-  cell.textContent = status;
-}
-
-function reading(cell, name) {
-  for (const span of cell.children) if (span.dataset.name === name) return span.lastElementChild;
-  const span = document.createElement("span");
-  span.className = "reading";
-  span.dataset.name = name;
-  const label = document.createElement("span");
-  label.className = "name";
-  label.textContent = name;
-  const value = document.createElement("b");
-  span.append(label, " ", value);
-  cell.append(span);
-  return value;
-}
-
-function note(message) {
-  events++;
-  if (changed.size === 0) requestAnimationFrame(draw);
-  const key = `${message.device_type}/${message.device_id}`;
-  const change = changed.get(key) ?? { type: message.device_type, id: message.device_id, values: {} };
-  if (message.event === "status") change.status = message.data.new_status;
-  else if (message.data && typeof message.data === "object") Object.assign(change.values, message.data);
-  change.time = message.timestamp;
-  changed.set(key, change);
-}
-
-function draw() {
-  for (const { type, id, status, values, time } of changed.values()) {
-    const row = rowOf(type, id);
-    if (status) show(row.cells[2], status);
-    for (const [name, value] of Object.entries(values)) {
-      const place = reading(row.cells[3], name);
-      place.textContent = typeof value === "object" ? JSON.stringify(value) : value;
-      const span = place.parentElement;
-      span.classList.add("fresh");
-      setTimeout(() => span.classList.remove("fresh"), 60);
-    }
-    const seen = row.cells[4].firstElementChild;
-    seen.dateTime = time;
-    localise(seen);
+form.addEventListener("input", () => {
+  filter();
+  count();
+  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+  history.replaceState(null, "", (query.size ? `?${query}` : location.pathname) + location.hash);
+});
+form.addEventListener("submit", (e) => e.preventDefault());
+addEventListener("keydown", (e) => {
+  if (e.key === "/" && !e.target.closest("input, select, dialog")) {
+    e.preventDefault();
+    form.elements.q.focus();
   }
-  changed.clear();
-}
+});
 
-function state(name) {
-  if (lamp.dataset.state === name) return;
-  lamp.dataset.state = name;
-  document.getElementById("state-text").textContent = name;
-}
+// What changes.
 
-function connect(url) {
-  const source = new EventSource(url);
-  const take = (e) => { try { note(JSON.parse(e.data)); } catch { /* not a device's event */ } };
-  source.addEventListener("data", take);
-  source.addEventListener("status", take);
-  // History was lost, so the table may be wrong: the page knows the truth.
-  source.addEventListener("stream-reset", () => location.reload());
-  source.addEventListener("stream-open", () => state("open"));
-  source.onerror = () => {
-    state(source.readyState === EventSource.CLOSED ? "closed" : "connecting");
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000 + Math.random() * 3000);
-  };
-}
+let frame, size = 0;
 
-if (table.dataset.stream) connect(table.dataset.stream);
-else setTimeout(() => location.reload(), 2000);
+function soon() {
+  frame ??= requestAnimationFrame(() => {
+    frame = null;
+    if (fleet.devices.size !== size || form.elements.status.value) {
+      const grown = fleet.devices.size !== size;
+      size = fleet.devices.size;
+      filter();
+      if (grown) count();
+    }
+    for (const device of fleet.changed) table.update(device);
+    if (panel.device && fleet.changed.has(panel.device)) panel.update();
+    fleet.changed.clear();
+    for (const device of table.rows.keys()) recall(device);
+  });
+}
 
 setInterval(() => {
-  document.getElementById("rate").textContent = events;
-  events = 0;
+  document.getElementById("rate").textContent = fleet.events;
+  fleet.events = 0;
 }, 1000);
+
+// recall reads what a device in the page said before, once, and of a few at a time.
+
+const recalled = new Set();
+let recalling = 0;
+
+async function recall(device, now = false) {
+  if (recalled.has(device) || (recalling >= 3 && !now)) return;
+  recalled.add(device);
+  recalling++;
+  try {
+    const response = await fetch(`/api/channels/${encodeURIComponent(channelOf(device))}/events?limit=60`);
+    if (response.ok) fleet.history(device, (await response.json()).events);
+  } catch {
+    // The line grows from what comes.
+  }
+  recalling--;
+  soon();
+}
+
+// One device.
+
+function route() {
+  const [type, id] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const device = id && fleet.devices.get(`${type}/${id}`);
+  if (!device) return panel.close();
+  panel.last = device;
+  panel.open(device);
+  recall(device, true);
+}
+addEventListener("hashchange", route);
+
+// Connections.
+
+const states = new Map();
+
+function state(stream, name) {
+  states.set(stream, name);
+  const all = [...states.values()];
+  const now = ["closed", "connecting", "open"].find((one) => all.includes(one));
+  const lamp = document.getElementById("state");
+  if (lamp.dataset.state === now) return;
+  lamp.dataset.state = now;
+  lamp.lastElementChild.textContent = { open: "live", connecting: "connecting", closed: "not connected" }[now];
+}
+
+// load reads what the registry knows.
+async function load() {
+  let after = "";
+  do {
+    const response = await fetch(`/api/devices?limit=1000${after && `&after=${encodeURIComponent(after)}`}`);
+    if (!response.ok) throw new Error(`the devices: status ${response.status}`);
+    const { devices, next } = await response.json();
+    for (const device of devices) fleet.known(device);
+    after = next;
+  } while (after);
+  soon();
+}
+
+// first waits for the first device, where there is none.
+async function first() {
+  const response = await fetch("/api/devices?limit=1").catch(() => null);
+  if (response?.ok && (await response.json()).devices.length) location.reload();
+  else setTimeout(first, 2000);
+}
+
+const streams = JSON.parse(page.streams);
+
+async function start() {
+  for (let pause = 1000; ; pause = Math.min(2 * pause, 30000)) {
+    try {
+      await load();
+      break;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+  filter();
+  count();
+  route();
+  for (const url of streams) {
+    connect(url, {
+      onEvent(envelope) {
+        fleet.event(envelope);
+        soon();
+      },
+      // Events are missing: the registry knows what came of them.
+      onReset: () => location.reload(),
+      onState: (name) => state(url, name),
+    });
+  }
+  if (streams.length === 0) first();
+}
+
+start();
