@@ -7,7 +7,7 @@ export function chart() {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-hidden", "true"); // until there is something to see
   svg.append(document.createElementNS(SVG, "polyline"));
   return svg;
 }
@@ -25,5 +25,8 @@ export function draw(svg, values, label) {
     points += `${(last ? (WIDTH * i) / last : WIDTH).toFixed(1)},${(HEIGHT - MARGIN - ((v - low) / span) * (HEIGHT - 2 * MARGIN)).toFixed(1)} `;
   });
   svg.firstElementChild.setAttribute("points", points);
-  svg.setAttribute("aria-label", values.length ? `${label}: from ${low} to ${high}` : `${label}: nothing yet`);
+  if (values.length === 0) return;
+  svg.removeAttribute("aria-hidden");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `${label}: from ${low} to ${high}`);
 }

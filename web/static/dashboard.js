@@ -68,7 +68,7 @@ function soon() {
     for (const device of fleet.changed) table.update(device);
     if (panel.device && fleet.changed.has(panel.device)) panel.update();
     fleet.changed.clear();
-    for (const device of table.rows.keys()) recall(device);
+    if (table.calm) for (const device of table.rows.keys()) recall(device);
   });
 }
 

@@ -2,7 +2,8 @@
 import { chart, draw } from "./chart.js";
 import { moment, show } from "./fleet.js";
 
-const AROUND = 8; // rows beyond the window, so that scrolling and the Tab key find some
+const AROUND = 12; // rows beyond the window, so that scrolling and the Tab key find some
+const SPARE = 4; // of them may be used up before others are put into the page
 
 export class Table {
   constructor(element) {
@@ -14,7 +15,10 @@ export class Table {
     this.above = this.spacer();
     this.below = this.spacer();
     this.body.addEventListener("keydown", (e) => this.key(e));
-    addEventListener("scroll", () => this.later(), { passive: true });
+    addEventListener("scroll", () => {
+      this.scrolled = performance.now();
+      this.later();
+    }, { passive: true });
     addEventListener("resize", () => this.later());
   }
 
@@ -25,9 +29,15 @@ export class Table {
     return row;
   }
 
+  // calm tells that nobody scrolls now.
+  get calm() {
+    return !(performance.now() - this.scrolled < 200);
+  }
+
   // set shows other devices.
   set(list) {
     this.list = list;
+    this.window = null;
     this.element.setAttribute("aria-rowcount", list.length + 1);
     this.fill();
   }
@@ -43,8 +53,11 @@ export class Table {
   fill() {
     const height = this.height();
     const top = -this.body.getBoundingClientRect().top;
-    const first = Math.max(0, Math.min(Math.floor(top / height) - AROUND, this.list.length));
-    const last = Math.min(this.list.length, Math.ceil((top + innerHeight) / height) + AROUND);
+    const from = Math.floor(top / height), to = Math.ceil((top + innerHeight) / height);
+    if (this.window && Math.abs(from - this.window.from) <= SPARE && Math.abs(to - this.window.to) <= SPARE) return;
+    this.window = { from, to };
+    const first = Math.max(0, Math.min(from - AROUND, this.list.length));
+    const last = Math.min(this.list.length, to + AROUND);
     const wanted = this.list.slice(first, Math.max(first, last));
     this.above.style.height = `${first * height}px`;
     this.below.style.height = `${(this.list.length - first - wanted.length) * height}px`;
