@@ -41,8 +41,7 @@ func (r *report) draft(eventType string, data []byte) (channels.Draft, error) {
 	}, nil
 }
 
-// envelope is what viewers get: five keys, in this order, and "late" with data that comes after newer data, so that
-// who only keeps the newest can leave it out.
+// envelope is what viewers get: five keys, in this order.
 func (r *report) envelope(eventType string, data []byte) []byte {
 	const frame = len(`{"event":"status","device_type":"","device_id":"","data":,"timestamp":"2025-01-15T12:00:00.000000+00:00"}`)
 	b := make([]byte, 0, frame+len(r.ref.Type)+len(r.ref.ID)+len(data)+16)
@@ -55,11 +54,8 @@ func (r *report) envelope(eventType string, data []byte) []byte {
 	b = append(b, `,"data":`...)
 	b = append(b, data...)
 	b = append(b, `,"timestamp":"`...)
-	b = append(appendTimestamp(b, r.at), '"')
-	if r.isLate && eventType == EventData {
-		b = append(b, `,"late":true`...)
-	}
-	return append(b, '}')
+	b = appendTimestamp(b, r.at)
+	return append(b, `"}`...)
 }
 
 // dataDraft makes the event of a data message.

@@ -128,7 +128,6 @@ func (p *Processor) applyData(f *folding, i int, r *report, device *known) (chan
 	if r.message.Retained {
 		return r.applyRetained(device, p.names), nil
 	}
-	r.isLate = r.late(device.dataTime)
 	draft, err := r.dataDraft()
 	if err != nil {
 		return false, err
@@ -138,7 +137,7 @@ func (p *Processor) applyData(f *folding, i int, r *report, device *known) (chan
 	}
 	f.draft(i, draft)
 	device.seen(r)
-	if r.isLate {
+	if r.late(device.dataTime) {
 		f.late++
 		return true, nil
 	}

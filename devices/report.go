@@ -28,8 +28,6 @@ type report struct {
 	// at is the device's own time where it gave one (timed), else the time of arrival.
 	at    time.Time
 	timed bool
-	// isLate tells that data with a newer time of the device's came before.
-	isLate bool
 	// key is the message's own id, unique among all devices; empty for none.
 	key string
 
