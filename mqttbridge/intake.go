@@ -123,17 +123,13 @@ func (in *intake) put(d delivery, gone <-chan struct{}) {
 			return
 		}
 	}
-	if !in.enter(&d, gone) {
-		if d.lossy {
-			<-in.lossy
-		}
-		return
+	if !in.enter(d, gone) && d.lossy {
+		<-in.lossy
 	}
-	in.queue <- d // there is room: each has a place
 }
 
-// enter takes the delivery's places; false where gone was closed, or the intake has stopped, before there were enough.
-func (in *intake) enter(d *delivery, gone <-chan struct{}) bool {
+// enter queues the delivery once it has its places; false where gone was closed, or the intake has stopped, before.
+func (in *intake) enter(d delivery, gone <-chan struct{}) bool {
 	if !in.take(in.turn, gone) {
 		return false
 	}
@@ -146,6 +142,7 @@ func (in *intake) enter(d *delivery, gone <-chan struct{}) bool {
 			return false
 		}
 	}
+	in.queue <- d // there is room: each has a place
 	return true
 }
 
@@ -175,11 +172,9 @@ func (d *delivery) places() int {
 // report queues messages of the hub's own, behind all that waits.
 func (in *intake) report(ctx context.Context, messages []devices.Message) error {
 	for _, m := range messages {
-		d := delivery{message: m, matched: true}
-		if !in.enter(&d, ctx.Done()) {
+		if !in.enter(delivery{message: m, matched: true}, ctx.Done()) {
 			return cmp.Or(ctx.Err(), errStopping)
 		}
-		in.queue <- d
 	}
 	return nil
 }

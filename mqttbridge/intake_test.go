@@ -52,8 +52,13 @@ func TestWhatWaitsForTheDatabaseIsBoundedInBytes(t *testing.T) {
 	var all sync.WaitGroup
 	for range senders {
 		all.Go(func() {
-			for range each {
-				in.put(delivery{matched: true, message: devices.Message{Payload: payload}}, nil)
+			for i := range each {
+				message := devices.Message{Payload: payload}
+				if i%2 == 0 {
+					in.put(delivery{matched: true, message: message}, nil)
+				} else if err := in.report(t.Context(), []devices.Message{message}); err != nil {
+					t.Error(err)
+				}
 				put.Add(size)
 			}
 		})
