@@ -163,6 +163,7 @@ type count struct {
 // run reads the socket, and dials again whenever the connection is lost, until ctx ends.
 func (c *counter) run(ctx context.Context, log *slog.Logger) {
 	pause, told := firstStatsDial, false
+	missing := time.Now()
 	for ctx.Err() == nil {
 		started := time.Now()
 		err := c.follow(ctx, log)
@@ -171,9 +172,10 @@ func (c *counter) run(ctx context.Context, log *slog.Logger) {
 			return
 		}
 		if time.Since(started) > lastStatsDial {
-			pause, told = firstStatsDial, false
+			pause, told, missing = firstStatsDial, false, time.Now()
 		}
-		if !told {
+		// A proxy that starts at the same time as we do is nothing to speak of.
+		if !told && time.Since(missing) > startPatience {
 			log.Warn("no statistics of viewers, trying again", "socket", c.endpoint, "error", err)
 			told = true
 		}

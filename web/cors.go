@@ -22,6 +22,7 @@ type CORS struct {
 var streamHeaderNames = []string{
 	"Last-Event-ID", "Content-Type", "Authorization",
 	"HX-Request", "HX-Request-Type", "HX-Source", "HX-Target", "HX-Current-URL", "HX-Boosted", "HX-Trigger", "HX-Trigger-Name",
+	"HX-Prompt", "HX-History-Restore-Request",
 }
 
 // cors adds the headers of the CORS protocol (Fetch Standard, section 3.3) and answers pre-flights.

@@ -123,7 +123,16 @@ func (r refusal) eventData() []byte {
 }
 
 func problemRefusal(r refusal) (int, string, []byte) {
-	return r.status, problemType, problemBody(r.status, r.condition, r.text)
+	return r.status, problemType, problemBody(r.status, r.code(), r.text)
+}
+
+// code is the refusal's word in the form of an HTTP error, where a visitor without a name is no other case than one with a
+// bad token. In a stream's own form both are "forbidden".
+func (r *refusal) code() string {
+	if r.status == http.StatusUnauthorized {
+		return "unauthorized"
+	}
+	return r.condition
 }
 
 // resetEvent tells a viewer that it missed events of the channels which the log no longer has.

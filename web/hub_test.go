@@ -321,6 +321,9 @@ func wantProblem(t testing.TB, w *httptest.ResponseRecorder, status int) problem
 	if cache := w.Header().Get("Cache-Control"); cache != "no-store" && cache != "no-cache" {
 		t.Errorf("an intermediary may keep the problem: Cache-Control is %q", cache)
 	}
+	if challenge := w.Header().Get("WWW-Authenticate"); (status == http.StatusUnauthorized) != (challenge == `Bearer realm="griphub"` && p.Error.Code == "unauthorized") {
+		t.Errorf("the challenge is %q, the code %q", challenge, p.Error.Code)
+	}
 	return p
 }
 

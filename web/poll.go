@@ -57,6 +57,7 @@ func (s *Server) poll(c *gin.Context) error {
 		return err
 	}
 	body, next := pollBody(&page, p.principal)
+	c.Header("Cache-Control", "no-store")
 	if c.Request.Method == http.MethodHead {
 		// Nobody reads the events, so the client stands where it stood.
 		c.Header("Content-Type", "application/json")
@@ -71,7 +72,6 @@ func (s *Server) poll(c *gin.Context) error {
 			return err
 		}
 	}
-	c.Header("Cache-Control", "no-store")
 	c.Data(http.StatusOK, "application/json", body)
 	return nil
 }
@@ -131,7 +131,7 @@ var errNotStored = &problem{status: http.StatusConflict, code: "not-stored",
 func pollProblem(err error) error {
 	var no *refusal
 	if errors.As(err, &no) {
-		return &problem{status: no.status, code: no.condition, message: no.text}
+		return &problem{status: no.status, code: no.code(), message: no.text}
 	}
 	return err
 }

@@ -61,12 +61,20 @@ func (p *problem) body() []byte {
 // write answers with the problem, which no intermediary may keep.
 func (p *problem) write(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
+	challenge(c.Writer.Header(), p.status)
 	if p.retryAfter > 0 {
 		// In whole seconds (RFC 9110, section 10.2.3), so that who waits that long does not come too early.
 		c.Header("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
 	}
 	c.Data(p.status, problemType, p.body())
 	c.Abort()
+}
+
+// challenge says how to sign in, as every 401 has to (RFC 9110, section 15.5.2; RFC 6750, section 3).
+func challenge(h http.Header, status int) {
+	if status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="griphub"`)
+	}
 }
 
 // handle turns a handler that returns an error into gin's form. It is the one place where errors become

@@ -125,6 +125,8 @@ func NewServer(opts Options) (*Server, error) {
 		p.write(c)
 	})
 	engine.NoMethod(func(c *gin.Context) {
+		// gin does not know that OPTIONS is answered everywhere.
+		c.Header("Allow", c.Writer.Header().Get("Allow")+", OPTIONS")
 		p := &problem{status: http.StatusMethodNotAllowed, code: "method-not-allowed", message: "The method is not allowed here."}
 		p.write(c)
 	})

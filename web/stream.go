@@ -50,6 +50,7 @@ func (s *Server) serveStream(c *gin.Context, f *family, chans selector) error {
 	var no *refusal
 	if errors.As(err, &no) {
 		status, contentType, body := f.refusal(*no)
+		challenge(c.Writer.Header(), status)
 		c.Data(status, contentType, body)
 		return nil
 	}
