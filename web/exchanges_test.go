@@ -274,7 +274,9 @@ func (x *exchanges) pages() {
 		x.get("/static/"+name, healthy, 200)
 	}
 	x.get("/static/nothing.js", healthy, 404)
-	x.get("/htmx-griphub.js", healthy, 200)
+	for _, target := range []string{"/htmx-griphub.js", "/griphub.js", "/griphub.mjs", "/griphub.d.ts"} {
+		x.get(target, healthy, 200)
+	}
 	x.get("/api/openapi.json", healthy, 200)
 	x.get("/api/openapi.yaml", healthy, 200)
 }

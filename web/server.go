@@ -133,6 +133,7 @@ func NewServer(opts Options) (*Server, error) {
 	s.registerSockets(engine)
 	s.registerPolling(engine)
 	s.registerAPI(engine)
+	s.registerClient(engine)
 	if err := s.registerOpenAPI(engine); err != nil {
 		return nil, err
 	}

@@ -57,7 +57,8 @@ func newRoom(public, hubURL *url.URL, sessions *sessions, hub *hub) (http.Handle
 // headers let a page use what the chat room and griphub serve, and nothing inline. Under another name than its own,
 // such as localhost, the browser would not send griphub the cookie.
 func (r *room) headers(next http.Handler) http.Handler {
-	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' " + r.hubURL.String() +
+	hub := r.hubURL.String()
+	policy := "default-src 'none'; script-src 'self' " + hub + "; style-src 'self'; img-src 'self'; connect-src 'self' " + hub +
 		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Host != r.public.Host {
@@ -105,9 +106,9 @@ func (r *room) show(w http.ResponseWriter, req *http.Request) {
 	}
 	r.render(w, http.StatusOK, "room.html", struct {
 		list
-		Stream string
-		Max    int
-	}{messages, r.hubURL.String() + "/realtime/sse/", maxText})
+		Hub string
+		Max int
+	}{messages, r.hubURL.String(), maxText})
 }
 
 // messages is a page of messages, for scripts.

@@ -1,6 +1,6 @@
 // Keeps the dashboard current from the streams of device events. What has changed is shown once per frame, however many events
 // arrive in it.
-import { connect } from "./live.js";
+import { connect } from "/griphub.mjs";
 import { channelOf, Fleet, moment } from "./fleet.js";
 import { Panel } from "./panel.js";
 import { Table } from "./table.js";
@@ -158,8 +158,9 @@ async function start() {
   route();
   for (const url of streams) {
     connect(url, {
-      onEvent(envelope) {
-        fleet.event(envelope);
+      onEvent({ type, data }) {
+        if (type !== "data" && type !== "status") return;
+        fleet.event(JSON.parse(data));
         soon();
       },
       // Events are missing: the registry knows what came of them.

@@ -3,21 +3,22 @@ const messages = document.getElementById("messages");
 const form = document.getElementById("write");
 
 if (messages) {
-  listen(messages.dataset.stream);
+  listen(messages.dataset.hub);
   localise(messages);
   watchMore();
 }
 if (form) write(form);
 
-function listen(url) {
-  const source = new EventSource(url, { withCredentials: true });
-  source.onmessage = (e) => {
-    const { type } = JSON.parse(e.data);
-    // Also when it has just connected: what was said while nobody listened is not told again.
-    if (type === "chat_message" || type === "connected") refresh();
-    if (type === "connected") show("open");
-  };
-  source.onerror = () => show(source.readyState === EventSource.CLOSED ? "closed" : "connecting");
+// listen has griphub's events for everybody told as DOM events, as DjangoRealtime names them.
+async function listen(hub) {
+  const { DjangoRealtime } = await import(hub + "/griphub.mjs");
+  addEventListener("djr:chat_message", refresh);
+  // Something may have been said between reading the page and listening.
+  addEventListener("djr:connected", refresh);
+  DjangoRealtime.connect({
+    endpoint: hub + "/realtime/sse/", withCredentials: true,
+    onConnect: () => show("open"), onError: () => show("connecting"),
+  });
 }
 
 function show(state) {

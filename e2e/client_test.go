@@ -1,0 +1,477 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+
+	"github.com/griphub/griphub/e2e"
+)
+
+// A clientScene is a hub, a site in front of it whose pages use griphub.js, and a browser.
+type clientScene struct {
+	hub     *e2e.Hub
+	front   *e2e.Front
+	browser *e2e.Browser
+	// said are the data of what was published, in order.
+	said []string
+}
+
+func startClient(t *testing.T, config string) *clientScene {
+	t.Helper()
+	hub := e2e.StartDev(t, e2e.DevOptions{Config: config})
+	front := e2e.NewFront(t)
+	front.PassTo(hub)
+	return &clientScene{hub: hub, front: front, browser: e2e.StartBrowser(t)}
+}
+
+// follow writes down what griphub tells.
+const follow = `<script>
+	window.seen = []; window.states = []; window.resets = [];
+	window.follow = (url, options) => {
+		window.connection = griphub.connect(url, {
+			onEvent: (e) => seen.push(e), onReset: (r) => resets.push(r), onState: (s) => states.push(s), ...options,
+		});
+		return 0;
+	};
+</script>`
+
+// page opens a page that follows the stream. before is run before griphub.js, and may take away what a browser has.
+func (s *clientScene) page(t *testing.T, before, url, options string) *e2e.Tab {
+	t.Helper()
+	s.front.SetPage("/page", `<!doctype html><title>page</title><script>`+before+`</script><script src="/griphub.js"></script>`+follow)
+	tab := s.browser.Open(t, s.front.URL("/page"))
+	tab.Eval(t, fmt.Sprintf("follow(%s, %s)", e2e.Quote(url), options), nil)
+	tab.Await(t, "the stream is open", `states.at(-1) === "open"`)
+	return tab
+}
+
+// say publishes to the channel "list", of which viewers must get all. The hub may be without its proxy.
+func (s *clientScene) say(t *testing.T) {
+	t.Helper()
+	data := fmt.Sprint(len(s.said))
+	if result := s.hub.Run(t, "publish", "--event", "item", "list", data); result.Code != 0 && result.Code != 3 {
+		t.Fatalf("publish: exit code %d: %s", result.Code, result.Stderr)
+	}
+	s.said = append(s.said, data)
+}
+
+// sees waits until the tab has got everything since the first, and demands that it has got it once and in order.
+func (s *clientScene) sees(t *testing.T, tab *e2e.Tab, first int) {
+	t.Helper()
+	want := s.said[first:]
+	tab.Await(t, fmt.Sprintf("%d events are there", len(want)), fmt.Sprintf("seen.length >= %d", len(want)))
+	var seen []struct{ Type, Data, ID string }
+	tab.Eval(t, "seen", &seen)
+	var got []string
+	for _, e := range seen {
+		got = append(got, e.Data)
+		if e.Type != "item" || !strings.HasPrefix(e.ID, "list:") {
+			t.Errorf("an event is %+v", e)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the page has seen %q, want %q", got, want)
+	}
+}
+
+func (s *clientScene) awaitStreams(t *testing.T, n int) {
+	t.Helper()
+	e2e.Eventually(t, fmt.Sprintf("%d streams are open", n), func() bool { return s.front.Streams() == n })
+}
+
+// What takes away one place for the connection after the other.
+const (
+	noWorker = `delete window.SharedWorker;`
+	noLocks  = noWorker + `Object.defineProperty(navigator, "locks", {value: undefined});`
+)
+
+func TestThePageThatIsLeftOpenShowsTheLogOnceThroughFaults(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	tabs := []*e2e.Tab{s.page(t, "", "/events/list/", "{}"), s.page(t, "", "/events/list/", "{shared: false}")}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("the seed is %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	faults := []func(){
+		func() { s.front.Cut() },
+		func() { s.front.Fail(1 + random.IntN(3)); s.front.Cut() },
+		func() {
+			tabs[1].Offline(t, true)
+			s.say(t)
+			tabs[1].Offline(t, false)
+		},
+		func() {
+			s.hub.KillChild(t, []string{"pushpin-proxy", "pushpin-handler", "condure", "zurl"}[random.IntN(4)])
+		},
+		func() { s.hub.Restart(t) },
+	}
+	for n := range 20 {
+		for range random.IntN(3) {
+			s.say(t)
+		}
+		faults[n%len(faults)]()
+		s.say(t)
+	}
+	s.hub.AwaitReady(t)
+	for _, tab := range tabs {
+		s.sees(t, tab, 0)
+		for _, text := range tab.Errors() {
+			t.Errorf("the page has an error: %s", text)
+		}
+		var resets int
+		if tab.Eval(t, "resets.length", &resets); resets > 0 {
+			t.Errorf("%d resets are told, though nothing was lost", resets)
+		}
+	}
+}
+
+func TestTheTabsOfABrowserShareOneConnection(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{"in a worker": "", "in one of them": noWorker} {
+		t.Run(name, func(t *testing.T) {
+			s := startClient(t, "")
+			var tabs []*e2e.Tab
+			var first []int
+			for range 8 {
+				tabs = append(tabs, s.page(t, before, "/events/list/", "{}"))
+				first = append(first, len(s.said))
+				s.say(t)
+			}
+			for i, tab := range tabs {
+				s.sees(t, tab, first[i])
+			}
+			var locks int
+			tabs[0].Eval(t, `navigator.locks.query().then((q) => q.held.length + q.pending.length)`, &locks)
+			if want := map[string]int{"": 0, noWorker: 8}[before]; locks != want {
+				t.Errorf("the tabs ask for %d locks, want %d", locks, want)
+			}
+			if n := s.front.Streams(); n != 1 || len(s.front.Asked()) != 1 {
+				t.Errorf("%d streams are open after %d requests", n, len(s.front.Asked()))
+			}
+			// Whichever of them has it: another takes over, and goes on where each of them is.
+			for i := range 7 {
+				tabs[i].Close()
+				s.say(t)
+				s.sees(t, tabs[7], first[7])
+			}
+			s.awaitStreams(t, 1)
+			tabs[7].Close()
+			s.awaitStreams(t, 0)
+		})
+	}
+}
+
+func TestATabThatBeganEarlierGetsWhatItMissed(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	for range 5 {
+		s.say(t)
+	}
+	now := s.page(t, "", "/events/list/", "{}")
+	// Pages are rendered with the place of what they show, which is behind by the time that they connect.
+	early := s.page(t, "", "/events/list/?lastEventId=list:2", "{}")
+	latest := s.page(t, "", "/events/list/", `{lastEventId: "list:4"}`)
+	s.say(t)
+	s.sees(t, now, 5)
+	s.sees(t, early, 2)
+	s.sees(t, latest, 4)
+	s.awaitStreams(t, 1)
+}
+
+func TestATabWithoutHelpHasAConnectionOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	one, two := s.page(t, noLocks, "/events/list/", "{}"), s.page(t, noLocks, "/events/list/", "{}")
+	s.awaitStreams(t, 2)
+	s.say(t)
+	s.sees(t, one, 0)
+	s.sees(t, two, 0)
+	one.Eval(t, `connection.close()`, nil)
+	one.Await(t, "its end is told", `states.at(-1) === "closed"`)
+	s.awaitStreams(t, 1)
+	s.say(t)
+	s.sees(t, two, 0)
+	var after int
+	if one.Eval(t, "seen.length", &after); after != 1 {
+		t.Errorf("after its end %d events are there", after)
+	}
+}
+
+func TestTheClientKeepsItsPlaceOverHTTPErrors(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	tab := s.page(t, "", "/events/list/", "{shared: false}")
+	s.say(t)
+	s.sees(t, tab, 0)
+	s.front.Fail(2)
+	s.front.Cut()
+	s.say(t)
+	s.sees(t, tab, 0)
+	asked := s.front.Asked()
+	for _, r := range asked[1:] {
+		if r.URL.Query().Get("lastEventId") != "list:1" {
+			t.Errorf("it asks for %s", r.URL)
+		}
+	}
+	var states []string
+	if tab.Eval(t, "states", &states); strings.Join(states, " ") != "connecting open connecting open" {
+		t.Errorf("the states were %q", states)
+	}
+	// 1 s, 2 s, each up to a quarter more or less.
+	var waited float64
+	tab.Eval(t, `(([a, b]) => b.startTime - a.startTime)(performance.getEntriesByName(`+e2e.Quote(s.front.URL("/events/list/?lastEventId=list%3A1"))+`).slice(0, 2))`, &waited)
+	if waited < 1500 {
+		t.Errorf("after the second failure it waits %v ms", waited)
+	}
+}
+
+func TestTheClientTellsWhenHistoryIsLost(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "channels: [{match: '**', read: public, keep: 2}]\n")
+	for range 4 {
+		s.say(t)
+	}
+	e2e.Eventually(t, "the log is trimmed", func() bool {
+		return !strings.Contains(run(t, s.hub, "events", "list", "list", "--json"), `"list:1"`)
+	})
+	tab := s.page(t, "", "/events/list/?lastEventId=list:1", "{}")
+	tab.Await(t, "the loss is told", `JSON.stringify(resets) === '[{"channels":["list"]}]'`)
+	s.say(t)
+	s.sees(t, tab, 4)
+}
+
+// slowStreams has server-sent events never arrive, as behind an intermediary that keeps them back.
+const slowStreams = `{
+	const real = window.fetch;
+	window.fetch = (url, options) => options?.headers?.Accept !== "text/event-stream" ? real(url, options)
+		: new Promise((_, fail) => options.signal.addEventListener("abort", () => fail(options.signal.reason)));
+}`
+
+func TestTheClientFindsAWayByItself(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	const noSockets = `window.WebSocket = class { constructor() { setTimeout(() => this.onclose()); } close() {} };`
+	for name, before := range map[string]string{"a WebSocket": slowStreams, "polling": slowStreams + noSockets} {
+		t.Run(name, func(t *testing.T) {
+			s.said = nil
+			tab := s.page(t, before, "/iot/stream/pump/", "{shared: false}")
+			for n := range 5 {
+				s.hub.Publish(t, "--device", "pump/p1", "--event", "data", fmt.Sprintf(`{"n":%d}`, n))
+				if n == 2 {
+					s.hub.KillChild(t, "pushpin-proxy")
+					s.hub.AwaitReady(t)
+				}
+			}
+			tab.Await(t, "all are there", "seen.length >= 5")
+			var seen []struct{ Type, Data, ID string }
+			tab.Eval(t, "seen", &seen)
+			for n, e := range seen {
+				var data struct {
+					Event    string `json:"event"`
+					DeviceID string `json:"device_id"`
+					Data     struct{ N int }
+					ID       string `json:"id"`
+				}
+				if err := json.Unmarshal([]byte(e.Data), &data); err != nil || e.Type != "data" || data.Data.N != n || data.DeviceID != "p1" || data.ID != "" || !strings.HasPrefix(e.ID, "iot_pump:") {
+					t.Errorf("event %d is %+v (%v)", n, e, err)
+				}
+			}
+		})
+	}
+	t.Run("polling where there is no proxy", func(t *testing.T) {
+		tab := s.browser.Open(t, s.hub.BackendURL("/static/icon.svg"))
+		tab.Eval(t, `(async () => {
+			window.seen = [];
+			const { connect } = await import("/griphub.mjs");
+			await new Promise((open) => connect("/events/?channel=list", { shared: false, onEvent: (e) => seen.push(e), onState: (s) => s === "open" && open() }));
+			return 0;
+		})()`, nil)
+		s.say(t)
+		s.sees(t, tab, 0)
+	})
+}
+
+func TestAPageComesBackFromTheBackForwardCache(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	s.front.SetPage("/elsewhere", `<!doctype html><title>elsewhere</title>`)
+	for _, before := range []string{"", noWorker} {
+		begin, asked := len(s.said), len(s.front.Asked())
+		tab := s.page(t, before+`addEventListener("pageshow", (e) => { window.persisted = e.persisted; });`, "/events/list/", "{}")
+		s.say(t)
+		s.sees(t, tab, begin)
+		tab.Navigate(t, s.front.URL("/elsewhere"))
+		s.awaitStreams(t, 0)
+		s.say(t)
+		tab.Eval(t, `(history.back(), 0)`, nil)
+		tab.Await(t, "the page is back", `location.pathname === "/page"`)
+		var persisted bool
+		if tab.Eval(t, "window.persisted", &persisted); !persisted {
+			var why string
+			tab.Eval(t, `JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons)`, &why)
+			t.Errorf("the page was not kept: %s", why)
+			continue
+		}
+		s.sees(t, tab, begin)
+		s.say(t)
+		s.sees(t, tab, begin)
+		if n := len(s.front.Asked()) - asked; n != 2 {
+			t.Errorf("%d streams were asked for", n)
+		}
+		tab.Close()
+		s.awaitStreams(t, 0)
+	}
+}
+
+func TestDjangoRealtimesNamesWork(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	s.front.SetPage("/djr", `<!doctype html><title>djr</title><script>
+		window.told = [];
+		for (const name of ["djr:connected", "djr:task_complete", "djr:task_complete:42", "djr:task_complete:0", "djr:news"])
+			addEventListener(name, (e) => told.push(name + " " + JSON.stringify(e.detail)));
+	</script><script src="/griphub.js" data-connect></script>`)
+	tab := s.browser.Open(t, s.front.URL("/djr"))
+	tab.Await(t, "it connects by itself", `told[0] === 'djr:connected {"type":"connected"}' && djangoRealtimeConnection.close`)
+	tab.Eval(t, `(window.stop = DjangoRealtime.subscribe("news", (detail) => told.push("subscribed " + detail.n)), 0)`, nil)
+	s.hub.Publish(t, "--user", "dev", "--event", "task_complete", `{":id":42,"status":"success"}`)
+	s.hub.Publish(t, "--user", "dev", "--event", "task_complete", `{":id":0}`)
+	s.hub.Publish(t, "--user", "somebody", "--event", "news", `{"n":0}`)
+	s.hub.Publish(t, "--global", "--event", "news", `{"n":1}`)
+	want := []string{
+		`djr:connected {"type":"connected"}`,
+		`djr:task_complete {":id":42,"status":"success","type":"task_complete"}`, `djr:task_complete:42 {":id":42,"status":"success","type":"task_complete"}`,
+		`djr:task_complete {":id":0,"type":"task_complete"}`, `djr:task_complete:0 {":id":0,"type":"task_complete"}`,
+		`djr:news {"n":1,"type":"news"}`, `subscribed 1`,
+	}
+	tab.Await(t, "all is told", fmt.Sprintf("told.length >= %d", len(want)))
+	var told []string
+	if tab.Eval(t, "told", &told); !slices.Equal(told, want) {
+		t.Errorf("told is %q", told)
+	}
+	tab.Eval(t, `stop()`, nil)
+	s.front.Cut()
+	tab.Await(t, "each connection is told", `told.filter((line) => line.startsWith("djr:connected")).length === 2`)
+	s.hub.Publish(t, "--global", "--event", "news", `{"n":2}`)
+	tab.Await(t, "and goes on", `told.at(-1) === 'djr:news {"n":2,"type":"news"}'`)
+
+	own := s.browser.Open(t, s.front.URL("/page-without-connection"))
+	own.Eval(t, `(async () => {
+		const { DjangoRealtime } = await import("/griphub.js");
+		window.messages = [];
+		window.connects = 0;
+		DjangoRealtime.connect({ onMessage: (detail) => messages.push(detail), onConnect: () => connects++ });
+		return 0;
+	})()`, nil)
+	own.Await(t, "its callbacks are called", `connects === 1 && messages[0].type === "connected"`)
+}
+
+// A laptop that slept holds connections that are dead, and nobody has told it.
+func TestAConnectionThatIsSilentForTooLongIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	tab := s.page(t, `{ const now = Date.now; window.slept = 0; Date.now = () => now() + window.slept; }`, "/events/list/", "{shared: false}")
+	tab.Eval(t, `window.slept = 100e3`, nil)
+	e2e.Eventually(t, "it asks again", func() bool { return len(s.front.Asked()) == 2 })
+	s.awaitStreams(t, 1)
+	s.say(t)
+	s.sees(t, tab, 0)
+}
+
+func TestATabThatWasFrozenGoesOn(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	tabs := []*e2e.Tab{s.page(t, noWorker, "/events/list/", "{}"), s.page(t, noWorker, "/events/list/", "{}"), s.page(t, "", "/events/list/", "{shared: false}")}
+	s.say(t)
+	for _, tab := range tabs[1:] {
+		s.sees(t, tab, 0)
+		tab.Do(t, page.SetWebLifecycleState(page.SetWebLifecycleStateStateFrozen))
+	}
+	for range 5 {
+		s.say(t)
+	}
+	s.sees(t, tabs[0], 0)
+	for _, tab := range tabs[1:] {
+		tab.Do(t, page.SetWebLifecycleState(page.SetWebLifecycleStateStateActive))
+		s.sees(t, tab, 0)
+	}
+}
+
+func TestAnEventThatIsSentAgainSaysSo(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	tab := s.page(t, "", "/events/list/", "{}")
+	id := s.hub.Publish(t, "list", `"once"`)
+	tab.Await(t, "the event is there", "seen.length === 1")
+	run(t, s.hub, "events", "replay", id)
+	tab.Await(t, "it comes again", fmt.Sprintf(`seen.length === 2 && seen[1].data === '"once"' && seen[1].replay === 1 && seen[1].eventId === %q && !("replay" in seen[0])`, id))
+}
+
+func TestAServerTellsHowLongToWait(t *testing.T) {
+	t.Parallel()
+	requests := make(chan time.Time, 100)
+	var answered atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
+		if answered.Add(1) == 1 {
+			w.Header().Set("Retry-After", "3")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		} else {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, "retry: 50\nevent: stream-open\nid: list:1\ndata:\n\n")
+		}
+		requests <- time.Now()
+	}))
+	t.Cleanup(server.Close)
+	s := startClient(t, "")
+	tab := s.page(t, "", "/events/list/", "{}")
+	tab.Eval(t, fmt.Sprintf("follow(%s, {shared: false})", e2e.Quote(server.URL+"/stream")), nil)
+	first, second, third := <-requests, <-requests, <-requests
+	if wait := second.Sub(first); wait < 2900*time.Millisecond {
+		t.Errorf("after 503 with Retry-After: 3 it waits %v", wait)
+	}
+	// The second attempt, of 50 ms that double.
+	if wait := third.Sub(second); wait > 2*time.Second {
+		t.Errorf("after retry: 50 it waits %v", wait)
+	}
+	tab.Close()
+}
+
+func TestTheDashboardFollowsTheFleet(t *testing.T) {
+	t.Parallel()
+	s := startClient(t, "")
+	s.hub.Publish(t, "--device", "pump/p1", "--event", "data", `{"temperature":20}`)
+	e2e.MosquittoPub(t, s.hub.MQTT, "-t", "things/pump/p1/data", "-m", `{"temperature":21}`)
+	tab := s.browser.Open(t, "about:blank")
+	tab.Show(t) // a page that nobody sees draws nothing
+	tab.Navigate(t, s.hub.URL("/"))
+	tab.Await(t, "the lamp is green", `document.getElementById("state")?.dataset.state === "open"`)
+	shows := func(value string) string {
+		return fmt.Sprintf(`document.querySelector('[data-device="pump/p1"] [data-name=temperature] b')?.textContent === %q`, value)
+	}
+	for n := 22; n < 30; n++ {
+		e2e.MosquittoPub(t, s.hub.MQTT, "-t", "things/pump/p1/data", "-m", fmt.Sprintf(`{"temperature":%d}`, n))
+		tab.Await(t, "the value is shown", shows(fmt.Sprint(n)))
+		if n == 25 {
+			s.hub.KillChild(t, "pushpin-proxy")
+			s.hub.AwaitReady(t)
+		}
+	}
+	e2e.MosquittoPub(t, s.hub.MQTT, "-t", "things/pump/p2/data", "-m", `{"temperature":1}`)
+	tab.Await(t, "a new device has a row", `document.querySelector('[data-device="pump/p2"]')`)
+	for _, text := range tab.Errors() {
+		t.Errorf("the page has an error: %s", text)
+	}
+}
