@@ -1,5 +1,5 @@
 // The browser client of griphub. griphub serves this file as a classic script, which sets window.griphub, and as a module,
-// which exports connect; web/client.go puts the lines around it that differ, and defines HERE, the script's own address, AUTO, its
+// which exports connect; client.go puts the lines around it that differ, and defines HERE, the script's own address, AUTO, its
 // attribute data-connect, and VERSION. Lines that are comments are left out of what is served.
 //
 // From the network to the page:

@@ -1,4 +1,4 @@
-package e2e_test
+package client_test
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,8 +19,10 @@ import (
 	"github.com/griphub/griphub/e2e"
 )
 
-// A clientScene is a hub, a site in front of it whose pages use griphub.js, and a browser.
-type clientScene struct {
+func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
+
+// A scene is a hub, a site in front of it whose pages use griphub.js, and a browser.
+type scene struct {
 	hub     *e2e.Hub
 	front   *e2e.Front
 	browser *e2e.Browser
@@ -27,12 +30,12 @@ type clientScene struct {
 	said []string
 }
 
-func startClient(t *testing.T, config string) *clientScene {
+func start(t *testing.T, config string) *scene {
 	t.Helper()
 	hub := e2e.StartDev(t, e2e.DevOptions{Config: config})
 	front := e2e.NewFront(t)
 	front.PassTo(hub)
-	return &clientScene{hub: hub, front: front, browser: e2e.StartBrowser(t)}
+	return &scene{hub: hub, front: front, browser: e2e.StartBrowser(t)}
 }
 
 // follow writes down what griphub tells.
@@ -47,7 +50,7 @@ const follow = `<script>
 </script>`
 
 // page opens a page that follows the stream. before is run before griphub.js, and may take away what a browser has.
-func (s *clientScene) page(t *testing.T, before, url, options string) *e2e.Tab {
+func (s *scene) page(t *testing.T, before, url, options string) *e2e.Tab {
 	t.Helper()
 	s.front.SetPage("/page", `<!doctype html><title>page</title><script>`+before+`</script><script src="/griphub.js"></script>`+follow)
 	tab := s.browser.Open(t, s.front.URL("/page"))
@@ -57,7 +60,7 @@ func (s *clientScene) page(t *testing.T, before, url, options string) *e2e.Tab {
 }
 
 // say publishes to the channel "list", of which viewers must get all. The hub may be without its proxy.
-func (s *clientScene) say(t *testing.T) {
+func (s *scene) say(t *testing.T) {
 	t.Helper()
 	data := fmt.Sprint(len(s.said))
 	if result := s.hub.Run(t, "publish", "--event", "item", "list", data); result.Code != 0 && result.Code != 3 {
@@ -67,7 +70,7 @@ func (s *clientScene) say(t *testing.T) {
 }
 
 // sees waits until the tab has got everything since the first, and demands that it has got it once and in order.
-func (s *clientScene) sees(t *testing.T, tab *e2e.Tab, first int) {
+func (s *scene) sees(t *testing.T, tab *e2e.Tab, first int) {
 	t.Helper()
 	want := s.said[first:]
 	tab.Await(t, fmt.Sprintf("%d events are there", len(want)), fmt.Sprintf("seen.length >= %d", len(want)))
@@ -85,7 +88,7 @@ func (s *clientScene) sees(t *testing.T, tab *e2e.Tab, first int) {
 	}
 }
 
-func (s *clientScene) awaitStreams(t *testing.T, n int) {
+func (s *scene) awaitStreams(t *testing.T, n int) {
 	t.Helper()
 	e2e.Eventually(t, fmt.Sprintf("%d streams are open", n), func() bool { return s.front.Streams() == n })
 }
@@ -98,7 +101,7 @@ const (
 
 func TestThePageThatIsLeftOpenShowsTheLogOnceThroughFaults(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	tabs := []*e2e.Tab{s.page(t, "", "/events/list/", "{}"), s.page(t, "", "/events/list/", "{shared: false}")}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("the seed is %d", seed)
@@ -140,7 +143,7 @@ func TestTheTabsOfABrowserShareOneConnection(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]string{"in a worker": "", "in one of them": noWorker} {
 		t.Run(name, func(t *testing.T) {
-			s := startClient(t, "")
+			s := start(t, "")
 			var tabs []*e2e.Tab
 			var first []int
 			for range 8 {
@@ -174,7 +177,7 @@ func TestTheTabsOfABrowserShareOneConnection(t *testing.T) {
 
 func TestATabThatBeganEarlierGetsWhatItMissed(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	for range 5 {
 		s.say(t)
 	}
@@ -191,7 +194,7 @@ func TestATabThatBeganEarlierGetsWhatItMissed(t *testing.T) {
 
 func TestATabWithoutHelpHasAConnectionOfItsOwn(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	one, two := s.page(t, noLocks, "/events/list/", "{}"), s.page(t, noLocks, "/events/list/", "{}")
 	s.awaitStreams(t, 2)
 	s.say(t)
@@ -210,7 +213,7 @@ func TestATabWithoutHelpHasAConnectionOfItsOwn(t *testing.T) {
 
 func TestTheClientKeepsItsPlaceOverHTTPErrors(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	tab := s.page(t, "", "/events/list/", "{shared: false}")
 	s.say(t)
 	s.sees(t, tab, 0)
@@ -238,12 +241,12 @@ func TestTheClientKeepsItsPlaceOverHTTPErrors(t *testing.T) {
 
 func TestTheClientTellsWhenHistoryIsLost(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "channels: [{match: '**', read: public, keep: 2}]\n")
+	s := start(t, "channels: [{match: '**', read: public, keep: 2}]\n")
 	for range 4 {
 		s.say(t)
 	}
 	e2e.Eventually(t, "the log is trimmed", func() bool {
-		return !strings.Contains(run(t, s.hub, "events", "list", "list", "--json"), `"list:1"`)
+		return !strings.Contains(s.hub.Run(t, "events", "list", "list", "--json").Stdout, `"list:1"`)
 	})
 	tab := s.page(t, "", "/events/list/?lastEventId=list:1", "{}")
 	tab.Await(t, "the loss is told", `JSON.stringify(resets) === '[{"channels":["list"]}]'`)
@@ -260,7 +263,7 @@ const slowStreams = `{
 
 func TestTheClientFindsAWayByItself(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	const noSockets = `window.WebSocket = class { constructor() { setTimeout(() => this.onclose()); } close() {} };`
 	for name, before := range map[string]string{"a WebSocket": slowStreams, "polling": slowStreams + noSockets} {
 		t.Run(name, func(t *testing.T) {
@@ -304,7 +307,7 @@ func TestTheClientFindsAWayByItself(t *testing.T) {
 
 func TestAPageComesBackFromTheBackForwardCache(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	s.front.SetPage("/elsewhere", `<!doctype html><title>elsewhere</title>`)
 	for _, before := range []string{"", noWorker} {
 		begin, asked := len(s.said), len(s.front.Asked())
@@ -336,7 +339,7 @@ func TestAPageComesBackFromTheBackForwardCache(t *testing.T) {
 
 func TestDjangoRealtimesNamesWork(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	s.front.SetPage("/djr", `<!doctype html><title>djr</title><script>
 		window.told = [];
 		for (const name of ["djr:connected", "djr:task_complete", "djr:task_complete:42", "djr:task_complete:0", "djr:news"])
@@ -380,7 +383,7 @@ func TestDjangoRealtimesNamesWork(t *testing.T) {
 // A laptop that slept holds connections that are dead, and nobody has told it.
 func TestAConnectionThatIsSilentForTooLongIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	tab := s.page(t, `{ const now = Date.now; window.slept = 0; Date.now = () => now() + window.slept; }`, "/events/list/", "{shared: false}")
 	tab.Eval(t, `window.slept = 100e3`, nil)
 	e2e.Eventually(t, "it asks again", func() bool { return len(s.front.Asked()) == 2 })
@@ -391,7 +394,7 @@ func TestAConnectionThatIsSilentForTooLongIsMadeAgain(t *testing.T) {
 
 func TestATabThatWasFrozenGoesOn(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	tabs := []*e2e.Tab{s.page(t, noWorker, "/events/list/", "{}"), s.page(t, noWorker, "/events/list/", "{}"), s.page(t, "", "/events/list/", "{shared: false}")}
 	s.say(t)
 	for _, tab := range tabs[1:] {
@@ -410,11 +413,13 @@ func TestATabThatWasFrozenGoesOn(t *testing.T) {
 
 func TestAnEventThatIsSentAgainSaysSo(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	tab := s.page(t, "", "/events/list/", "{}")
 	id := s.hub.Publish(t, "list", `"once"`)
 	tab.Await(t, "the event is there", "seen.length === 1")
-	run(t, s.hub, "events", "replay", id)
+	if result := s.hub.Run(t, "events", "replay", id); result.Code != 0 {
+		t.Fatal(result.Stderr)
+	}
 	tab.Await(t, "it comes again", fmt.Sprintf(`seen.length === 2 && seen[1].data === '"once"' && seen[1].replay === 1 && seen[1].eventId === %q && !("replay" in seen[0])`, id))
 }
 
@@ -435,7 +440,7 @@ func TestAServerTellsHowLongToWait(t *testing.T) {
 		requests <- time.Now()
 	}))
 	t.Cleanup(server.Close)
-	s := startClient(t, "")
+	s := start(t, "")
 	tab := s.page(t, "", "/events/list/", "{}")
 	tab.Eval(t, fmt.Sprintf("follow(%s, {shared: false})", e2e.Quote(server.URL+"/stream")), nil)
 	first, second, third := <-requests, <-requests, <-requests
@@ -451,7 +456,7 @@ func TestAServerTellsHowLongToWait(t *testing.T) {
 
 func TestTheDashboardFollowsTheFleet(t *testing.T) {
 	t.Parallel()
-	s := startClient(t, "")
+	s := start(t, "")
 	s.hub.Publish(t, "--device", "pump/p1", "--event", "data", `{"temperature":20}`)
 	e2e.MosquittoPub(t, s.hub.MQTT, "-t", "things/pump/p1/data", "-m", `{"temperature":21}`)
 	tab := s.browser.Open(t, "about:blank")
