@@ -453,30 +453,3 @@ func TestAServerTellsHowLongToWait(t *testing.T) {
 	}
 	tab.Close()
 }
-
-func TestTheDashboardFollowsTheFleet(t *testing.T) {
-	t.Parallel()
-	s := start(t, "")
-	s.hub.Publish(t, "--device", "pump/p1", "--event", "data", `{"temperature":20}`)
-	e2e.MosquittoPub(t, s.hub.MQTT, "-t", "things/pump/p1/data", "-m", `{"temperature":21}`)
-	tab := s.browser.Open(t, "about:blank")
-	tab.Show(t) // a page that nobody sees draws nothing
-	tab.Navigate(t, s.hub.URL("/"))
-	tab.Await(t, "the lamp is green", `document.getElementById("state")?.dataset.state === "open"`)
-	shows := func(value string) string {
-		return fmt.Sprintf(`document.querySelector('[data-device="pump/p1"] [data-name=temperature] b')?.textContent === %q`, value)
-	}
-	for n := 22; n < 30; n++ {
-		e2e.MosquittoPub(t, s.hub.MQTT, "-t", "things/pump/p1/data", "-m", fmt.Sprintf(`{"temperature":%d}`, n))
-		tab.Await(t, "the value is shown", shows(fmt.Sprint(n)))
-		if n == 25 {
-			s.hub.KillChild(t, "pushpin-proxy")
-			s.hub.AwaitReady(t)
-		}
-	}
-	e2e.MosquittoPub(t, s.hub.MQTT, "-t", "things/pump/p2/data", "-m", `{"temperature":1}`)
-	tab.Await(t, "a new device has a row", `document.querySelector('[data-device="pump/p2"]')`)
-	for _, text := range tab.Errors() {
-		t.Errorf("the page has an error: %s", text)
-	}
-}
