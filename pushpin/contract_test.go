@@ -136,6 +136,36 @@ func TestASecondViewerInTheSameGapIsRepairedByTheRecheck(t *testing.T) {
 	}
 }
 
+// Links that are equal are followed a hundred at a time, and each with its own position: streams of many channels, opened together,
+// have been asked about within seconds, and none is given another's answer.
+func TestStreamsOfManyChannelsMayHaveOneLink(t *testing.T) {
+	t.Parallel()
+	const count = 60 // with a link each, the last would wait for 6 s
+	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
+		channel, place := strings.TrimPrefix(a.path, "/"), "0"
+		if a.path == "/next" {
+			channel, place, _ = strings.Cut(a.last, "; last-id=")
+		}
+		set(w, "Grip-Hold", "stream", "Grip-Channel", channel+"; prev-id="+place, "Grip-Link", "</next>; rel=next; timeout=600")
+		if a.path != "/next" {
+			fmt.Fprintln(w, "open")
+		}
+	})
+	viewers := make([]*viewer, count)
+	for i := range viewers {
+		viewers[i] = view(t, fmt.Sprintf("%s/c%d", o.URL(), i))
+	}
+	opened := time.Now()
+	waitFor(t, "the requests of the first subscribers", func() bool { return len(o.asksFor("/next")) >= count })
+	if took := time.Since(opened); took > 4*time.Second {
+		t.Errorf("the last one was asked about after %v", took)
+	}
+	for i, v := range viewers {
+		o.post(grip.Item{Channel: fmt.Sprintf("c%d", i), ID: "1", PrevID: "0", HTTPStream: &grip.HTTPStream{Content: fmt.Appendf(nil, "for %d\n", i)}})
+		v.want(fmt.Sprintf("for %d", i))
+	}
+}
+
 func TestBodiesOfHoldsWithBuildIDAreTemplates(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, body, want string }{

@@ -92,7 +92,7 @@ func (x *exchanges) streams() {
 	}
 	x.get("/next/forged", healthy, 200)
 	x.get("{next}", healthy, 400, []string{grip.HeaderLast, "nonsense"})
-	x.get("{next}", down, 500)
+	x.get("{next}", down, 500, []string{grip.HeaderLast, "events-foo; last-id=0"})
 	x.get("/next/forged", healthy, 501, unproxied)
 }
 

@@ -16,7 +16,9 @@ import (
 //
 // The ticket stands in the path, because Pushpin takes links that differ only in the query for one request and
 // gives all viewers its answer. And viewers with equal rights hold equal links wherever that is safe, because
-// Pushpin follows ten different links a second, and a viewer who waits for a turn receives nothing.
+// Pushpin follows ten different links a second, and a viewer who waits for a turn receives nothing. The link of a stream of one
+// channel leaves that to the proxy, too, which names it with its position (Grip-Last): a thousand streams of a thousand devices,
+// opened together, would otherwise wait for more than a minute.
 const nextPath = "/next/"
 
 const sealNextLink = "next-link"
@@ -27,8 +29,9 @@ const linkLife = time.Hour
 
 // A ticket is what a next link says: who the viewer is, as far as it matters, and what the stream shows.
 type ticket struct {
-	Family   string             `json:"f"`
-	Channels []channels.Channel `json:"c"`
+	Family string `json:"f"`
+	// Channels are what the stream shows; empty for the one that the proxy names.
+	Channels []channels.Channel `json:"c,omitempty"`
 	Form     channels.Form      `json:"h,omitempty"`
 	User     string             `json:"u,omitempty"`
 	Patterns []channels.Pattern `json:"p,omitempty"`
@@ -41,7 +44,7 @@ type ticket struct {
 }
 
 // newTicket keeps of the principal what the authorizer's decisions depend on.
-func (s *Server) newTicket(st *stream) ticket {
+func (s *Server) newTicket(st *stream, cursor channels.Cursor) ticket {
 	p := s.reduced(st.principal, st.channels)
 	t := ticket{Family: st.family.name, Channels: st.channels, Form: st.form, User: p.User, Patterns: p.Channels, Admin: p.Admin}
 	if !p.Expires.IsZero() {
@@ -50,7 +53,17 @@ func (s *Server) newTicket(st *stream) ticket {
 	if kickable(p.User, st.channels) {
 		t.Kicks = st.kicks
 	}
+	t.From = cursor.String()
+	if t.From == "" && t.nameless() && len(st.channels) == 1 && s.opts.Reader.Stored(st.channels[0]) {
+		t.Channels = nil
+	}
 	return t
+}
+
+// nameless tells that the ticket is anybody's with those rights, which are the same for everybody: whatever else its viewers
+// could name, they may read.
+func (t *ticket) nameless() bool {
+	return (t.User == "" || t.User == channels.Somebody) && len(t.Patterns) == 0 && !t.Admin
 }
 
 func (t *ticket) principal() channels.Principal {
@@ -65,8 +78,7 @@ func (t *ticket) principal() channels.Principal {
 // that the proxy reports.
 func (s *Server) nextLink(st *stream, cursor channels.Cursor) (grip.Link, error) {
 	const step = linkLife / 10
-	t := s.newTicket(st)
-	t.From = cursor.String()
+	t := s.newTicket(st, cursor)
 	sealed, err := s.sealer.seal(sealNextLink, t, s.now().Add(s.opts.Stream.Recheck+linkLife+step).Truncate(step))
 	if err != nil {
 		return grip.Link{}, err
@@ -117,6 +129,13 @@ func (s *Server) openTicket(r *http.Request, sealed string) (*stream, error) {
 		st.from, err = s.reportedPosition(r)
 	} else {
 		st.from, err = channels.ParseCursor(t.From)
+	}
+	if err == nil && len(st.channels) == 0 {
+		// No proxy follows such a link without a position.
+		if len(st.from) != 1 || !t.nameless() {
+			return nil, errBadLink
+		}
+		st.channels = []channels.Channel{st.from[0].Channel}
 	}
 	return st, err
 }

@@ -60,6 +60,36 @@ func TestViewersWithOtherRightsHaveOtherLinks(t *testing.T) {
 	}
 }
 
+// Pushpin follows ten different links a second.
+func TestStreamsOfOneChannelEachHaveEqualLinks(t *testing.T) {
+	h := openHub(t)
+	h.publish(`"a"`, "shared_a")
+	h.publish(`"b"`, "shared_b")
+	a, b := h.view("/events/shared_a/", "X-User", "7"), h.view("/events/shared_b/", "X-User", "8")
+	if a.in.next != b.in.next {
+		t.Fatalf("the links are %s and %s", a.in.next, b.in.next)
+	}
+	for channel, want := range map[string]string{"shared_a": `"a"`, "shared_b": `"b"`} {
+		w := h.get(a.in.next, grip.HeaderLast, "events-"+channel+"; last-id=0")
+		if in := understand(t, w.Header()); in.names[0] != "events-"+channel || !strings.Contains(w.Body.String(), "data: "+want) {
+			t.Errorf("after a gap in %s it is held on %q and shown %q", channel, in.names, w.Body)
+		}
+	}
+	for what, last := range map[string]string{
+		"no channel":                 "",
+		"two channels":               "events-shared_a; last-id=0, events-shared_b; last-id=0",
+		"a channel for members":      "events-members_x; last-id=0",
+		"a channel for some":         "events-token_a; last-id=0",
+		"a channel for nobody":       "events-hidden; last-id=0",
+		"the channel of one user":    "events-%40user/7; last-id=0",
+		"what is no channel's place": "events-shared_a; last-id=x",
+	} {
+		if w := h.get(a.in.next, grip.HeaderLast, last); w.Header().Get("Grip-Hold") != "" {
+			t.Errorf("%s: it is held on %q", what, w.Header().Get("Grip-Channel"))
+		}
+	}
+}
+
 func TestLinksMadeAtAboutTheSameTimeAreEqual(t *testing.T) {
 	h := openHub(t)
 	first := h.view("/events/foo/").in.next
