@@ -32,8 +32,9 @@ func (a appends) by(starter subject.Griphub) func(context.Context, *measurement)
 		if err != nil {
 			return r, err
 		}
+		profiled := m.begin(ctx, s)
 		took, err := a.publish(ctx, s.(*subject.Hub))
-		if err != nil {
+		if err := errors.Join(err, profiled()); err != nil {
 			return r, err
 		}
 		after, err := usage.Take()
@@ -108,11 +109,13 @@ func (h holding) by(starter subject.Griphub) func(context.Context, *measurement)
 		if err != nil {
 			return r, err
 		}
+		profiled := m.begin(ctx, s)
 		began := time.Now()
-		if err := h.ask(ctx, hub, channel, cursor); err != nil {
+		err = h.ask(ctx, hub, channel, cursor)
+		took := time.Since(began)
+		if err := errors.Join(err, profiled()); err != nil {
 			return r, err
 		}
-		took := time.Since(began)
 		after, err := usage.Take()
 		if err != nil {
 			return r, err

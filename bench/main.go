@@ -35,6 +35,7 @@ type options struct {
 	rounds            int
 	scale             float64
 	json, plot, peers string
+	profiles          string
 	griphub           string
 	verbose, list     bool
 }
@@ -47,6 +48,7 @@ func parse(args []string) (o options, err error) {
 	flags.Float64Var(&o.scale, "scale", 1, "how much of each row's work is done, above 0 and up to 1; bars are for 1")
 	flags.StringVar(&o.json, "json", "", "`file` for all results as JSON")
 	flags.StringVar(&o.plot, "plot", "", "`file` for a plot as SVG")
+	flags.StringVar(&o.profiles, "profiles", "", "`directory` for CPU profiles of griphub, one for each row and side")
 	flags.StringVar(&o.peers, "peers", "", "JSON `file` with other servers to measure")
 	flags.StringVar(&o.griphub, "griphub", "", "the griphub `program`; empty builds it")
 	flags.BoolVar(&o.verbose, "v", false, "show what the programs log")
@@ -160,7 +162,7 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 					return nil, err
 				}
 				at := place{r.name, s.name}
-				got, err := b.measure(ctx, s)
+				got, err := b.measure(ctx, r, s)
 				if err != nil {
 					failures[at] = append(failures[at], err.Error())
 				} else {
@@ -182,11 +184,15 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 	return rep, nil
 }
 
-func (b *bench) measure(ctx context.Context, s side) (r result, err error) {
+func (b *bench) measure(ctx context.Context, r row, s side) (result, error) {
 	site, remove, err := newSite(b.options.griphub, b.log)
 	if err != nil {
-		return r, err
+		return result{}, err
 	}
 	defer remove()
-	return s.run(ctx, &measurement{site: site, scale: b.options.scale})
+	m := &measurement{site: site, scale: b.options.scale}
+	if b.options.profiles != "" {
+		m.profile = filepath.Join(b.options.profiles, r.name+"-"+strings.ReplaceAll(s.name, " ", "-")+".pprof")
+	}
+	return s.run(ctx, m)
 }

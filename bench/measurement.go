@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -17,6 +18,22 @@ import (
 type measurement struct {
 	site  subject.Site
 	scale float64
+	// profile is a file for what griphub spends its time on; empty for none.
+	profile string
+}
+
+// profiling is how long a profile takes: shorter than what is measured.
+const profiling = 2 * time.Second
+
+// begin takes a profile of a griphub from now on. wait returns when it is there.
+func (m *measurement) begin(ctx context.Context, s subject.Subject) (wait func() error) {
+	hub, ok := s.(*subject.Hub)
+	if !ok || m.profile == "" {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() { done <- hub.Profile(ctx, m.profile, profiling) }()
+	return func() error { return <-done }
 }
 
 // scaled is the share of n that the run's scale asks for, at least least.
@@ -98,7 +115,9 @@ func (m *measurement) stage(ctx context.Context, starter subject.Starter, a audi
 		return r, err
 	}
 	crowd.Measure()
-	return do(sc)
+	profiled := m.begin(ctx, s)
+	r, err = do(sc)
+	return r, errors.Join(err, profiled())
 }
 
 // warm publishes events that are not counted until every stream has shown that it works: at once, since a proxy may cut a

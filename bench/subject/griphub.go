@@ -3,7 +3,9 @@ package subject
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -156,6 +158,26 @@ func (h *Hub) Socket(channel int) string {
 		path = fmt.Sprintf("/ws/iot/bench/%d/", channel)
 	}
 	return "ws" + strings.TrimPrefix(h.proxy.URL(), "http") + path
+}
+
+// Profile writes to the file on what the process spends its time for so long.
+func (h *Hub) Profile(ctx context.Context, file string, lasting time.Duration) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", h.ops, max(1, int(lasting.Seconds())))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, resp.Body)
+	return errors.Join(err, out.Close())
 }
 
 // Publish sends the events over MQTT, or in one request to the API.
