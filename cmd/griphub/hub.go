@@ -25,6 +25,7 @@ type hub struct {
 	cfg       config.Config
 	log       *slog.Logger
 	db        store.Store
+	recent    *channels.Recent // what viewers read
 	rules     channels.Rules
 	proxies   []grip.Proxy
 	fragments *fragments.Library
@@ -91,7 +92,8 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		return err
 	}
 	registerSubscribers(h.registry, h.subscribers)
-	reader := channels.NewReader(h.db, h.rules)
+	h.recent = channels.NewRecent(h.db, recentBytes, now)
+	reader := channels.NewReader(h.recent, h.rules)
 	sealer, err := sealer(h.cfg)
 	if err != nil {
 		return err
@@ -242,6 +244,9 @@ func (h *hub) stages(names ports) ([]stage, error) {
 	return list, nil
 }
 
+// recentBytes bounds what is remembered of the log for viewers who come back.
+const recentBytes = 8 << 20
+
 // Trimming works in small steps, so that it never holds up a sender for long.
 const (
 	trimFirst    = 5 * time.Second // a hub that is restarted often trims as well
@@ -259,7 +264,7 @@ func (h *hub) trim(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		n, err := h.db.Trim(ctx, h.rules.Retention, now())
+		n, err := h.recent.Trim(ctx, h.rules.Retention, now())
 		pause := trimInterval
 		switch {
 		case err != nil && ctx.Err() == nil:
