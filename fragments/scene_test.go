@@ -18,7 +18,7 @@ import (
 
 // A scene is a directory of templates.
 type scene struct {
-	*testing.T
+	testing.TB
 	dir string
 	log *logged
 	*fragments.Library
@@ -42,7 +42,7 @@ func (l *logged) String() string {
 }
 
 // write writes templates: names and texts in turn.
-func write(t *testing.T, dir string, files ...string) {
+func write(t testing.TB, dir string, files ...string) {
 	t.Helper()
 	for i := 0; i < len(files); i += 2 {
 		name := filepath.Join(dir, files[i])
@@ -55,9 +55,9 @@ func write(t *testing.T, dir string, files ...string) {
 	}
 }
 
-func open(t *testing.T, files ...string) *scene {
+func open(t testing.TB, files ...string) *scene {
 	t.Helper()
-	s := &scene{T: t, dir: t.TempDir(), log: &logged{}}
+	s := &scene{TB: t, dir: t.TempDir(), log: &logged{}}
 	write(t, s.dir, files...)
 	var err error
 	if s.Library, err = fragments.Open(s.dir, fragments.Options{Logger: slog.New(slog.NewTextHandler(s.log, nil))}); err != nil {
@@ -69,7 +69,7 @@ func open(t *testing.T, files ...string) *scene {
 var noon = time.Date(2025, 1, 15, 12, 0, 0, 0, time.UTC)
 
 // event is one of a device on its two channels, as it comes from the log.
-func event(t *testing.T, deviceType, id, name, data string) *channels.Event {
+func event(t testing.TB, deviceType, id, name, data string) *channels.Event {
 	t.Helper()
 	d, err := devices.Broadcast(channels.DeviceRef{Type: deviceType, ID: id}, name, json.RawMessage(data), noon)
 	if err != nil {
