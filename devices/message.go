@@ -67,6 +67,10 @@ type Message struct {
 	User, Code string
 	// Topic is where the message arrived, for refusals.
 	Topic string
+	// Field names the reading, where the topic does and the payload does not.
+	Field string
+	// Decoder reads the payload; nil for one in griphub's own form.
+	Decoder Decoder
 	// Payload is the message, byte for byte. The Processor keeps no reference to it.
 	Payload []byte
 	// KeyField names the top-level field of the payload that holds the message's own id; empty for none.
@@ -81,6 +85,12 @@ type Message struct {
 	// Retained tells that the broker sent what it had kept, on subscribing: a snapshot of what the
 	// device once said, and no news.
 	Retained bool
+}
+
+// A Decoder turns a message of devices of another convention into messages of griphub's own form, none for one that says nothing of
+// a device. An error is why the message is refused. A message may be decoded again, after a failure of something else.
+type Decoder interface {
+	Decode(m Message) ([]Message, error)
 }
 
 // checkRef tells what is wrong with a device's name.

@@ -116,10 +116,7 @@ func (p *Processor) Forget() {
 func (p *Processor) Process(ctx context.Context, messages []Message, state ...any) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	reports := make([]report, len(messages))
-	for i := range messages {
-		reports[i] = read(&messages[i])
-	}
+	reports := readAll(messages)
 	v, err := p.look(ctx, reports)
 	if err != nil {
 		return fmt.Errorf("process %d messages: %w", len(messages), err)

@@ -51,6 +51,30 @@ type report struct {
 	answered string
 }
 
+// readAll looks at messages, and at what their decoders make of them.
+func readAll(messages []Message) []report {
+	reports := make([]report, 0, len(messages))
+	for i := range messages {
+		m := &messages[i]
+		if m.Decoder == nil {
+			reports = append(reports, read(m))
+			continue
+		}
+		decoded, err := m.Decoder.Decode(*m)
+		if err != nil {
+			reports = append(reports, report{message: m, at: m.Received, refused: err.Error()})
+		}
+		for j := range decoded {
+			r := read(&decoded[j])
+			if r.refused != "" {
+				r.message = m // what is kept is what has arrived
+			}
+			reports = append(reports, r)
+		}
+	}
+	return reports
+}
+
 // read looks at one message. What is wrong with it is in the report.
 func read(m *Message) report {
 	r := report{message: m, at: m.Received}

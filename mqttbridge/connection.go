@@ -117,12 +117,16 @@ func (c *connection) end(err error) {
 }
 
 // subscribe asks for the rules' topics. It is done on each connection, since a session tells nothing of its
-// subscriptions; retained messages come only with the first (Retain Handling 1, MQTT 5 section 3.8.3.1).
+// subscriptions; retained messages come only with the first unless a decoder needs them (Retain Handling 1, MQTT 5 section 3.8.3.1).
 func (c *connection) subscribe(ctx context.Context) error {
 	filters := c.rules.Filters()
 	request := &paho.Subscribe{}
+	handling := byte(1)
+	if c.rules.remembers {
+		handling = 0 // also in a session that goes on, a decoder begins anew
+	}
 	for _, filter := range filters {
-		request.Subscriptions = append(request.Subscriptions, paho.SubscribeOptions{Topic: filter, QoS: 1, RetainHandling: 1})
+		request.Subscriptions = append(request.Subscriptions, paho.SubscribeOptions{Topic: filter, QoS: 1, RetainHandling: handling})
 	}
 	suback, err := c.client.Subscribe(ctx, request)
 	if suback == nil {

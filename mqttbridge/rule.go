@@ -9,16 +9,21 @@ import (
 	"unicode/utf8"
 
 	"github.com/griphub/griphub/devices"
+	"github.com/griphub/griphub/mqttbridge/decode"
 )
 
 // A Rule says what the messages of some topics are.
 type Rule struct {
 	// Topic is a topic in which {name} stands for one level, "+" for one without a name, and "#" at the end
-	// for any number. The names {device_type}, {device_id}, {user} and {device_code} are taken over; others are
+	// for any number. The names {device_type}, {device_id}, {user}, {device_code} and {field} are taken over; others are
 	// for the reader.
 	Topic string
-	// Kind is what the messages are about.
+	// Kind is what the messages are about. A decoder that tells it by itself needs none.
 	Kind devices.Kind
+	// Type is the type of the devices, where the topic has no {device_type}.
+	Type string
+	// Decoder is the name of what reads the payloads (package decode); empty for griphub's own form.
+	Decoder string
 	// ID names the payload's field with the message's own id; empty for none.
 	ID string
 }
@@ -27,12 +32,16 @@ type Rule struct {
 type Rules struct {
 	patterns []pattern
 	filters  []string
+	// remembers tells that a decoder has to see what is retained on each connection.
+	remembers bool
 }
 
 type pattern struct {
 	rule   Rule
 	levels []level
 	filter string
+	// decoder is shared by the rules that name it; nil for none.
+	decoder devices.Decoder
 }
 
 // A level of a pattern is a text, or a wildcard.
@@ -62,11 +71,19 @@ func ParseRules(rules []Rule) (Rules, error) {
 		return Rules{}, errors.New("topics: there is no rule")
 	}
 	parsed := Rules{}
+	decoders := make(map[string]devices.Decoder)
 	for i, rule := range rules {
 		p, err := parsePattern(rule)
 		if err != nil {
 			return Rules{}, fmt.Errorf("topics[%d] %q: %w", i, rule.Topic, err)
 		}
+		if _, made := decoders[rule.Decoder]; !made {
+			if decoders[rule.Decoder], err = decode.New(rule.Decoder); err != nil {
+				return Rules{}, fmt.Errorf("topics[%d] %q: %w", i, rule.Topic, err)
+			}
+		}
+		p.decoder = decoders[rule.Decoder]
+		parsed.remembers = parsed.remembers || decode.Remembers(rule.Decoder)
 		for j, earlier := range parsed.patterns {
 			if overlap(p.levels, earlier.levels) && !covers(p.levels, earlier.levels) && !covers(earlier.levels, p.levels) {
 				return Rules{}, fmt.Errorf("topics[%d] %q: it overlaps with topics[%d] %q, and the broker would send some messages twice", i, rule.Topic, j, earlier.rule.Topic)
@@ -135,15 +152,23 @@ func isName(s string) bool {
 
 // checkNames demands the names without which a message of the kind could not be placed.
 func (p *pattern) checkNames() error {
+	if decode.Remembers(p.rule.Decoder) {
+		return nil // the messages themselves tell
+	}
 	var want []string
-	switch p.rule.Kind {
-	case devices.KindData, devices.KindStatus, devices.KindResponse:
+	switch kind := p.rule.Kind; {
+	case kind == 0 && decode.Placing(p.rule.Decoder):
 		want = []string{"device_type", "device_id"}
-	case devices.KindState:
+	case kind == devices.KindData || kind == devices.KindStatus || kind == devices.KindResponse:
+		want = []string{"device_type", "device_id"}
+	case kind == devices.KindState:
 	default:
 		return errors.New("the kind is none of data, status, state and response")
 	}
 	for _, name := range want {
+		if name == "device_type" && p.rule.Type != "" {
+			continue
+		}
 		if !slices.Contains(p.levels, level{name, one}) {
 			return fmt.Errorf("{%s} is missing, which messages of kind %s need", name, p.rule.Kind)
 		}
@@ -214,7 +239,7 @@ func (r Rules) Message(topic string) (m devices.Message, ok bool) {
 }
 
 func (p *pattern) match(topic string) (devices.Message, bool) {
-	m := devices.Message{Kind: p.rule.Kind, KeyField: p.rule.ID, Topic: topic}
+	m := devices.Message{Kind: p.rule.Kind, Type: p.rule.Type, KeyField: p.rule.ID, Topic: topic, Decoder: p.decoder}
 	remaining, more := topic, true
 	for i, l := range p.levels {
 		if l.wild == rest {
@@ -250,5 +275,7 @@ func setName(m *devices.Message, name, text string) {
 		m.User = text
 	case "device_code":
 		m.Code = text
+	case "field":
+		m.Field = text
 	}
 }

@@ -171,7 +171,7 @@ func (c *counter) run(ctx context.Context, log *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(started) > lastStatsDial {
+		if time.Since(started) > 2*lastStatsDial {
 			pause, told, missing = firstStatsDial, false, time.Now()
 		}
 		// A proxy that starts at the same time as we do is nothing to speak of.

@@ -9,6 +9,7 @@ import (
 	"github.com/griphub/griphub/devices"
 	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/mqttbridge"
+	"github.com/griphub/griphub/mqttbridge/decode"
 	"github.com/griphub/griphub/web"
 )
 
@@ -51,11 +52,15 @@ func rules(cfg config.Config) (channels.Rules, error) {
 func topicRules(cfg config.Config) (mqttbridge.Rules, error) {
 	list := make([]mqttbridge.Rule, 0, len(cfg.MQTT.Topics))
 	for i, t := range cfg.MQTT.Topics {
-		kind, err := devices.ParseKind(t.Kind)
+		var kind devices.Kind
+		var err error
+		if t.Kind != "" || !decode.Placing(t.Decoder) {
+			kind, err = devices.ParseKind(t.Kind)
+		}
 		if err != nil {
 			return mqttbridge.Rules{}, fmt.Errorf("mqtt.topics[%d].kind: %w", i, err)
 		}
-		list = append(list, mqttbridge.Rule{Topic: t.Topic, Kind: kind, ID: t.ID})
+		list = append(list, mqttbridge.Rule{Topic: t.Topic, Kind: kind, Type: t.Type, Decoder: t.Decoder, ID: t.ID})
 	}
 	return mqttbridge.ParseRules(list)
 }

@@ -201,16 +201,30 @@ func (k *checker) topics() {
 			k.fail(path+".topic", "is missing")
 		} else if err := checkTopic(topic.Topic); err != nil {
 			k.fail(path+".topic", "%s", err)
-		} else if slices.Contains([]string{"data", "status", "response"}, topic.Kind) {
-			k.names(path+".topic", topic.Topic, "{device_type}", "{device_id}")
+		} else {
+			k.names(path+".topic", topic.Topic, topic.needs()...)
 		}
-		if topic.Kind == "" {
+		if topic.Kind == "" && !topic.placing() {
 			k.fail(path+".kind", "is missing; write data, status, state or response")
 		}
 		if topic.Kind == "state" && topic.ID != "" {
 			k.fail(path+".id", "has no effect for kind state, whose messages do no harm twice; leave it out")
 		}
 	}
+}
+
+// placing tells whether the topic's decoder tells by itself what a message is about.
+func (t Topic) placing() bool { return t.Decoder != "" && t.Decoder != "json" && t.Decoder != "value" }
+
+// needs lists the levels without which the topic's messages cannot be placed.
+func (t Topic) needs() []string {
+	if t.Decoder == "homeassistant" || t.Kind == "state" || t.Kind == "" && !t.placing() {
+		return nil
+	}
+	if t.Type != "" {
+		return []string{"{device_id}"}
+	}
+	return []string{"{device_type}", "{device_id}"}
 }
 
 // names checks that a topic tells what its messages cannot be placed without.

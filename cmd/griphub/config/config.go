@@ -67,9 +67,11 @@ type MQTT struct {
 
 // Topic says what the messages of matching MQTT topics are.
 type Topic struct {
-	Topic string `yaml:"topic" doc:"Topic pattern. {name} stands for one level and gives it a name: device_type, device_id, device_code, user."`
-	Kind  string `yaml:"kind" oneof:"data status state response" doc:"data: readings, sent on as they are. status: the device's own status. state: an update of the registered device, sent to its owner. response: the answer to a command."`
-	ID    string `yaml:"id" doc:"Payload field that holds the message's own id; a repeat of an id is dropped. Empty means none. Not for kind state, whose messages do no harm twice."`
+	Topic   string `yaml:"topic" doc:"Topic pattern. {name} stands for one level and gives it a name: device_type, device_id, device_code, user, field."`
+	Kind    string `yaml:"kind" oneof:"data status state response" doc:"data: readings, sent on as they are. status: the device's own status. state: an update of the registered device, sent to its owner. response: the answer to a command."`
+	Type    string `yaml:"type" doc:"Type of the devices, where the topic has no {device_type}."`
+	Decoder string `yaml:"decoder" default:"json" oneof:"json value homeassistant zigbee2mqtt tasmota shelly" doc:"How payloads are read. json: griphub's own form. value: one number or word. The others tell the kind by themselves."`
+	ID      string `yaml:"id" doc:"Payload field that holds the message's own id; a repeat of an id is dropped. Empty means none. Not for kind state, whose messages do no harm twice."`
 }
 
 // Devices are the settings of the registry.

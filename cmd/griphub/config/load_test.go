@@ -62,10 +62,10 @@ func TestDefaultIsWhatTheInterfacePromises(t *testing.T) {
 		Database:  "sqlite:griphub.db",
 		Grip:      Grip{URLs: []SecretURL{"http://127.0.0.1:5561"}, Writes: 20_000, RequireProxy: true},
 		MQTT: MQTT{URL: "mqtt://127.0.0.1:1883", ClientID: "griphub", Topics: []Topic{
-			{Topic: "things/{device_type}/{device_id}/data", Kind: "data", ID: "id"},
-			{Topic: "things/{device_type}/{device_id}/status", Kind: "status"},
-			{Topic: "users/{user}/devices/{device_code}/status", Kind: "state"},
-			{Topic: "things/{device_type}/{device_id}/response", Kind: "response"},
+			{Topic: "things/{device_type}/{device_id}/data", Kind: "data", ID: "id", Decoder: "json"},
+			{Topic: "things/{device_type}/{device_id}/status", Kind: "status", Decoder: "json"},
+			{Topic: "users/{user}/devices/{device_code}/status", Kind: "state", Decoder: "json"},
+			{Topic: "things/{device_type}/{device_id}/response", Kind: "response", Decoder: "json"},
 		}},
 		Devices: Devices{Unknown: "register", Heartbeat: 300 * time.Second, Grace: 2.5},
 		Auth: Auth{

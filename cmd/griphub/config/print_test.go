@@ -214,7 +214,7 @@ func TestAnyTextSurvivesWriting(t *testing.T) {
 		c.MQTT.Password = Secret(text.Draw(t, "password"))
 		c.MQTT.ClientID = "c" + text.Draw(t, "client")
 		c.Auth.JWT.Issuer = text.Draw(t, "issuer")
-		c.MQTT.Topics = []Topic{{Topic: "a/{device_type}/{device_id}", Kind: "status", ID: text.Draw(t, "id")}}
+		c.MQTT.Topics = []Topic{{Topic: "a/{device_type}/{device_id}", Kind: "status", Decoder: "json", ID: text.Draw(t, "id")}}
 		again := reload(t, dir, c)
 		if !reflect.DeepEqual(again.MQTT, c.MQTT) || again.Auth != c.Auth {
 			t.Fatalf("got  %+v\nwant %+v", again.MQTT, c.MQTT)

@@ -42,7 +42,8 @@ func set(dst reflect.Value, f field, dir, text string) error {
 		return err
 	default:
 		words := strings.Fields(f.tag.Get("oneof"))
-		if len(words) > 0 && !slices.Contains(words, text) {
+		// What has no default may be left empty, and what may not is looked for later.
+		if len(words) > 0 && !slices.Contains(words, text) && text != f.tag.Get("default") {
 			return fmt.Errorf("%s is not one of %s", quoted(text), strings.Join(words, ", "))
 		}
 		if f.isPath() {
