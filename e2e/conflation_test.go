@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/e2e"
 )
 
@@ -103,17 +104,17 @@ func settled(t *testing.T, hub *e2e.Hub, viewer *e2e.EventSource) bool {
 // wantRising checks that no event is shown twice or after a later one.
 func wantRising(t *testing.T, events []e2e.Event) {
 	t.Helper()
-	last := -1
+	last := channels.Seq(-1)
 	for _, e := range events {
-		_, number, _ := strings.Cut(e.ID, ":")
-		n, err := strconv.Atoi(number)
+		place, err := channels.ParseCursor(e.ID)
 		if err != nil {
-			t.Fatalf("the id %q: %v", e.ID, err)
+			t.Fatal(err)
 		}
-		if n <= last {
+		if n, _ := place.Find("iot_pump"); n <= last {
 			t.Errorf("event %d is shown after %d", n, last)
+		} else {
+			last = n
 		}
-		last = n
 	}
 }
 
