@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -134,12 +135,10 @@ func available(m devices.Message, word, yes, no string) ([]devices.Message, erro
 
 // battery makes a status of a charge in percent; none where it is no such thing.
 func battery(m devices.Message, level json.RawMessage) ([]devices.Message, error) {
-	var percent *float64
-	_ = json.Unmarshal(level, &percent) // a word is no charge
-	if percent == nil || *percent < 0 || *percent > 100 {
-		return nil, nil
+	if percent, err := strconv.ParseFloat(string(level), 64); err == nil && percent >= 0 && percent <= 100 {
+		return status(m, "battery_level", percent)
 	}
-	return status(m, "battery_level", *percent)
+	return nil, nil
 }
 
 // word is the payload as text, without blanks around it and the quotes of a JSON string.
