@@ -35,12 +35,13 @@ type BackendEvent struct {
 
 // Backend returns the event as backends read it, with its own place as the cursor.
 func (e *Event) Backend() BackendEvent {
-	b := e.backend()
+	b := e.Draft.Backend()
 	b.ID, b.Cursor = e.PublicID(), e.Cursor()
 	return b
 }
 
-func (d *Draft) backend() BackendEvent {
+// Backend returns the draft as hooks read it: it has no id yet.
+func (d *Draft) Backend() BackendEvent {
 	b := BackendEvent{
 		Channels: d.Channels, Event: d.Type, Scope: d.Scope, User: d.User, Time: d.Time,
 		Data: d.Data, Raw: d.Raw, Private: d.Private, SkipUsers: d.SkipUsers, Shown: d.Shown, Replay: d.Replay,

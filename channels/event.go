@@ -128,6 +128,8 @@ type Event struct {
 	Positions []Position
 	// Repeated tells that Key was stored before: this is the first event, which has been sent already.
 	Repeated bool
+	// Dropped tells that a hook has dropped the draft: there is no such event.
+	Dropped bool
 	// unshown is how many events directly before this one viewers are not shown, because it stands for them; an event with any
 	// has one position.
 	unshown Seq

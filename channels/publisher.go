@@ -32,6 +32,7 @@ type Publisher struct {
 	rules Rules
 	sink  Sink
 	now   func() time.Time
+	hooks Hooks
 
 	in      chan *submission
 	stopped chan struct{}
@@ -54,9 +55,9 @@ func NewPublisher(log Log, rules Rules, sink Sink, now func() time.Time) *Publis
 	}
 }
 
-// Publish stores the batch and returns its events once the transaction has committed: one event per
-// draft, in order. Errors of validation are *InvalidError inside a *DraftError; with any error except
-// ctx's nothing was stored. When ctx ends while the transaction is under way, the outcome is unknown to the
+// Publish asks the hooks, stores the batch and returns its events once the transaction has committed: one event per
+// draft, in order. Errors of validation are *InvalidError inside a *DraftError, what hooks refuse is RefusedDrafts, and a
+// hook that fails a *HookError; with any error except ctx's nothing was stored. When ctx ends while the transaction is under way, the outcome is unknown to the
 // caller; a draft's Key makes it safe to try again.
 func (p *Publisher) Publish(ctx context.Context, batch Batch) ([]Event, error) {
 	if err := ctx.Err(); err != nil {
@@ -76,6 +77,23 @@ func (p *Publisher) Publish(ctx context.Context, batch Batch) ([]Event, error) {
 			d.Time = now
 		}
 	}
+	fates, err := p.askHooks(ctx, batch.Drafts)
+	if err != nil {
+		return nil, err
+	}
+	drafts := batch.Drafts
+	if batch.Drafts = kept(drafts, fates); len(batch.Drafts) < len(drafts) && len(batch.Drafts)+len(batch.Refused)+len(batch.State) == 0 {
+		return withDropped(nil, drafts, fates), nil
+	}
+	events, err := p.submit(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	return withDropped(events, drafts, fates), nil
+}
+
+// submit hands the batch to Run and waits for its transaction.
+func (p *Publisher) submit(ctx context.Context, batch Batch) ([]Event, error) {
 	s := &submission{batch: batch, done: make(chan struct{})}
 	select {
 	case <-p.stopped:
@@ -124,7 +142,7 @@ func (p *Publisher) validate(d *Draft) error {
 type DraftError struct {
 	// Index is the draft's place in the batch, from 0.
 	Index int
-	// Err is an *InvalidError.
+	// Err is an *InvalidError, or the *RefusedError of a hook.
 	Err error
 }
 

@@ -139,6 +139,9 @@ func (c *Commander) Send(ctx context.Context, command Command) (Sent, error) {
 	if err != nil {
 		return Sent{}, fmt.Errorf("store the command: %w", err)
 	}
+	if events[0].Dropped {
+		return Sent{}, fmt.Errorf("store the command: %w by a hook", channels.ErrDrop)
+	}
 	sent.Event = events[0]
 	if sent.after.Seq = sent.Event.Seq(sent.after.Channel); sent.Event.Repeated {
 		if !sameCommand(&sent.Event, &draft) {

@@ -148,6 +148,10 @@ func (p *Processor) publish(ctx context.Context, reports []report, v *view, stat
 			return f, nil, nil
 		}
 		events, err := p.publisher.Publish(ctx, batch)
+		var unwanted channels.RefusedDrafts
+		if errors.As(err, &unwanted) && refuse(reports, f, unwanted) {
+			continue
+		}
 		var wrong *channels.DraftError
 		if errors.As(err, &wrong) && wrong.Index >= 0 && wrong.Index < len(f.drafted) {
 			reports[f.drafted[wrong.Index]].refused = wrong.Err.Error()
@@ -155,6 +159,17 @@ func (p *Processor) publish(ctx context.Context, reports []report, v *view, stat
 		}
 		return f, events, err
 	}
+}
+
+// refuse makes refusals of all the drafts, and tells whether there were any.
+func refuse(reports []report, f *folding, drafts []*channels.DraftError) (any bool) {
+	for _, d := range drafts {
+		if d.Index >= 0 && d.Index < len(f.drafted) {
+			reports[f.drafted[d.Index]].refused = d.Err.Error()
+			any = true
+		}
+	}
+	return any
 }
 
 // keep puts into the cache what is now in the registry.
@@ -173,9 +188,11 @@ func (p *Processor) count(f *folding, events []channels.Event) {
 	p.ignored.Add(f.ignored)
 	p.late.Add(f.late)
 	for i := range events {
-		if events[i].Repeated {
+		switch {
+		case events[i].Dropped:
+		case events[i].Repeated:
 			p.repeated.Add(1)
-		} else {
+		default:
 			p.events.Add(1)
 		}
 	}

@@ -109,6 +109,8 @@ var errInternal = &problem{status: http.StatusInternalServerError, code: "intern
 func knownProblem(err error) *problem {
 	var p *problem
 	var invalid *channels.InvalidError
+	var hook *channels.HookError
+	var refused *channels.RefusedError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -116,6 +118,13 @@ func knownProblem(err error) *problem {
 		return &problem{status: http.StatusUnprocessableEntity, code: "invalid", message: invalid.Error(), at: invalid.Field}
 	case errors.Is(err, channels.ErrNotFound):
 		return &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such thing."}
+	case errors.As(err, &hook):
+		return &problem{status: http.StatusServiceUnavailable, code: "hook-failed",
+			message: "What must be asked before publishing does not answer now; nothing was published, try again."}
+	case errors.As(err, &refused):
+		return &problem{status: http.StatusUnprocessableEntity, code: "refused", message: refused.Error()}
+	case errors.Is(err, channels.ErrDrop):
+		return &problem{status: http.StatusUnprocessableEntity, code: "dropped", message: "A hook has dropped this; nothing was published."}
 	case errors.Is(err, channels.ErrStopped):
 		return &problem{status: http.StatusServiceUnavailable, code: "stopping", message: "The service is stopping; try again."}
 	}

@@ -54,11 +54,16 @@ func (s *Server) publishAs(c *gin.Context, by *publisher) error {
 		ID     string          `json:"id"`
 		Cursor channels.Cursor `json:"cursor"`
 	}
+	type dropped struct {
+		Dropped bool `json:"dropped"`
+	}
 	answer := struct {
-		Events []published `json:"events"`
-	}{make([]published, len(events))}
+		Events []any `json:"events"`
+	}{make([]any, len(events))}
 	for i := range events {
-		answer.Events[i] = published{events[i].PublicID(), events[i].Cursor()}
+		if answer.Events[i] = (published{events[i].PublicID(), events[i].Cursor()}); events[i].Dropped {
+			answer.Events[i] = dropped{true}
+		}
 	}
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, answer)
@@ -151,12 +156,21 @@ func publishProblem(err error, places []Place) error {
 			message: fmt.Sprintf("The body is longer than %d bytes.", tooLarge.Limit)}
 	}
 	var draft *channels.DraftError
-	var invalid *channels.InvalidError
-	if !errors.As(err, &draft) || !errors.As(err, &invalid) {
+	if !errors.As(err, &draft) {
 		return err
 	}
-	p := &problem{status: http.StatusUnprocessableEntity, code: "invalid", message: invalid.Error(), at: fmt.Sprintf("[%d].%s", draft.Index, invalid.Field)}
-	if invalid.Field == "body" {
+	p := &problem{status: http.StatusUnprocessableEntity}
+	var invalid *channels.InvalidError
+	var refused *channels.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		p.code, p.message, p.at = "refused", refused.Error(), fmt.Sprintf("[%d]", draft.Index)
+	case !errors.As(err, &invalid):
+		return err
+	default:
+		p.code, p.message, p.at = "invalid", invalid.Error(), fmt.Sprintf("[%d].%s", draft.Index, invalid.Field)
+	}
+	if p.code == "invalid" && invalid.Field == "body" {
 		p.status, p.code = http.StatusBadRequest, "bad-request"
 	}
 	var placed *PlaceError

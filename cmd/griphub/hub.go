@@ -88,6 +88,12 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	registerConflater(h.registry, h.conflater)
 	h.bell = &channels.Bell{}
 	h.publisher = channels.NewPublisher(h.db, h.rules, channels.Sinks{h.conflater, h.bell}, now)
+	asked, err := hooks(h.cfg, h.log)
+	if err != nil {
+		return err
+	}
+	h.publisher.SetHooks(asked)
+	registerHooks(h.registry, asked)
 	if h.subscribers, err = webhookSubscribers(h.cfg, h.rules, h.db, h.bell, h.log); err != nil {
 		return err
 	}

@@ -168,6 +168,10 @@ func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, 
 	if err != nil {
 		return err
 	}
+	asked, err := hooks(cfg, slog.New(slog.DiscardHandler)) // a failure is the command's own error
+	if err != nil {
+		return err
+	}
 	db, err := openStore(ctx, cfg)
 	if err != nil {
 		return err
@@ -183,6 +187,7 @@ func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, 
 	}
 	client := newClient(cfg, list, html, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	publisher := channels.NewPublisher(db, channelRules, client, now)
+	publisher.SetHooks(asked)
 
 	// Both run until everything is stored and sent, or cannot be.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -46,6 +46,58 @@ func webhookSubscribers(cfg config.Config, list channels.Rules, db store.Store, 
 	return all, nil
 }
 
+// hooks are those that the configuration names.
+func hooks(cfg config.Config, log *slog.Logger) (list channels.Hooks, err error) {
+	if list.Receive, err = hook("on_receive", cfg.Hooks.OnReceive, cfg.Hooks.DenyPrivate, log); err != nil {
+		return list, err
+	}
+	list.Send, err = hook("before_send", cfg.Hooks.BeforeSend, cfg.Hooks.DenyPrivate, log)
+	return list, err
+}
+
+// hookRequests bounds the requests that one batch takes: each is bounded by the hook's own timeout.
+const hookRequests = 25
+
+// hook is none where it has no URL.
+func hook(name string, c config.Hook, denyPrivate bool, log *slog.Logger) ([]*channels.HookPoint, error) {
+	if c.URL == "" {
+		return nil, nil
+	}
+	match, err := channels.ParsePattern(c.Match)
+	if err != nil {
+		return nil, fmt.Errorf("hooks.%s.match: %w", name, err)
+	}
+	endpoint, err := endpoint(c.URL, c.Secret, c.Timeout, denyPrivate)
+	if err != nil {
+		return nil, fmt.Errorf("hooks.%s.secret: %w", name, err)
+	}
+	asks, err := webhook.NewHook(webhook.HookOptions{Name: name, Endpoint: endpoint, Logger: log, Now: now})
+	if err != nil {
+		return nil, fmt.Errorf("hooks.%s: %w", name, err)
+	}
+	return []*channels.HookPoint{channels.NewHookPoint(asks, channels.HookOptions{
+		Name: name, Match: match, Open: c.OnError == "open", Timeout: hookRequests * c.Timeout,
+	})}, nil
+}
+
+// registerHooks shows the hooks' own counts, read when they are asked for.
+func registerHooks(r prometheus.Registerer, list channels.Hooks) {
+	for _, h := range slices.Concat(list.Receive, list.Send) {
+		counter := func(name, help string, value func(channels.HookStats) uint64) {
+			r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: name, Help: help, ConstLabels: prometheus.Labels{"hook": h.Name()},
+			}, func() float64 { return float64(value(h.Stats())) }))
+		}
+		counter("griphub_hook_asked_total", "Events that the hook was asked about.", func(s channels.HookStats) uint64 { return s.Asked })
+		counter("griphub_hook_changed_total", "Events that the hook has changed.", func(s channels.HookStats) uint64 { return s.Changed })
+		counter("griphub_hook_dropped_total", "Events that the hook has dropped.", func(s channels.HookStats) uint64 { return s.Dropped })
+		counter("griphub_hook_refused_total", "Events that the hook has refused.", func(s channels.HookStats) uint64 { return s.Refused })
+		counter("griphub_hook_failures_total", "Calls that failed or were answered by nonsense.", func(s channels.HookStats) uint64 { return s.Failures })
+		counter("griphub_hook_passed_total", "Events that were published as they were because the hook had failed.",
+			func(s channels.HookStats) uint64 { return s.Passed })
+	}
+}
+
 // followed are channels that a backend may follow: internal ones too, and only stored ones.
 func followed(names []string, list channels.Rules) ([]channels.Channel, error) {
 	all := make([]channels.Channel, len(names))
