@@ -247,8 +247,8 @@ func (k *socket) open() error {
 // text answers a plain ping, notes the cursor of another, and gives commands.
 func (k *socket) text(content []byte) error {
 	var message struct {
-		Action string  `json:"action"`
-		Cursor *string `json:"cursor"`
+		Action string `json:"action"`
+		Cursor any    `json:"cursor"`
 	}
 	understood := json.Unmarshal(content, &message) == nil
 	switch {
@@ -258,10 +258,20 @@ func (k *socket) text(content []byte) error {
 	case message.Cursor == nil:
 		k.send([]byte(`{"event":"pong"}`))
 	default:
+		cursor, ok := message.Cursor.(string)
+		if !ok {
+			k.send(errCursor())
+			break
+		}
 		// Of several cursors in a batch the last one is the client's place: the log is read once.
-		k.asked = message.Cursor
+		k.asked = &cursor
 	}
 	return nil
+}
+
+// errCursor answers a ping whose cursor is none.
+func errCursor() []byte {
+	return []byte(`{"event":"error","data":{"condition":"bad-request","text":"The cursor cannot be read."}}`)
 }
 
 // pong sends what the client missed after the cursor, and then the pong with the place that it has reached.
@@ -274,7 +284,7 @@ func (k *socket) pong(text string) error {
 		from, bad = parsed, err != nil
 	}
 	if bad {
-		k.send([]byte(`{"event":"error","data":{"condition":"bad-request","text":"The cursor cannot be read."}}`))
+		k.send(errCursor())
 		return nil
 	}
 	cursor, more, err := k.missed(from)

@@ -183,6 +183,12 @@ func TestAPingWithACursorBringsWhatWasMissed(t *testing.T) {
 			t.Errorf("from %q: %s, want %s", cursor, got, want)
 		}
 	}
+	for _, cursor := range []string{"5", "{}", "false"} {
+		r := readReply(t, h.batch("/ws/iot/pump/", frame("TEXT", `{"action":"ping","cursor":`+cursor+`}`), "X-User", "7"))
+		if len(r.messages) != 1 || !strings.Contains(r.messages[0], "The cursor cannot be read.") {
+			t.Errorf("the cursor %s is answered by %q", cursor, r.messages)
+		}
+	}
 }
 
 func TestLostHistoryIsToldToSockets(t *testing.T) {
