@@ -150,7 +150,7 @@ func (sc scopeScenes) privateDataNeverLeaves(t *testing.T) {
 	streams[0].Expect(t, "message")
 	streams[0].Expect(t, "message")
 	streams[1].Expect(t, "message")
-	seen := streams[0].Raw() + streams[1].Raw() + string(socket.Next(t).Data)
+	seen := streams[0].Raw() + streams[1].Raw() + socket.Next(t).Data
 	late := watchWith(t, sc.hub.URL("/events/vault/?lastEventId=vault:0"), e2e.EventSourceOptions{Header: sc.seven})
 	late.Expect(t, "message")
 	seen += late.Raw() + e2e.Request(t, http.MethodGet, sc.hub.URL("/api/channels/vault/events"), "", sc.seven).Body

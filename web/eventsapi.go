@@ -45,6 +45,9 @@ func (s *Server) replayEvent(c *gin.Context) error {
 	if err != nil {
 		return publishProblem(err, nil)
 	}
+	if events[0].Dropped {
+		return channels.ErrDrop
+	}
 	c.JSON(http.StatusOK, gin.H{"id": events[0].PublicID(), "cursor": events[0].Cursor(), "replay": events[0].Replay})
 	return nil
 }

@@ -43,6 +43,10 @@ func TestPublishersAreToldWhatHooksHaveDecided(t *testing.T) {
 	if p := wantProblem(t, w, http.StatusServiceUnavailable); p.Error.Code != "hook-failed" || strings.Contains(w.Body.String(), "SECRET") {
 		t.Errorf("the failure is %+v", p)
 	}
+	h.hook(func(context.Context, *channels.Draft) error { return channels.ErrDrop })
+	if status, body := h.replay("1", "Authorization", keyed); status != http.StatusUnprocessableEntity || !strings.Contains(body, "dropped") {
+		t.Errorf("a dropped replay: %d %s", status, body)
+	}
 	if got := h.stored("foo"); got != "message 1" {
 		t.Errorf("stored is %s", got)
 	}
