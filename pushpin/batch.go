@@ -12,8 +12,8 @@ const (
 	// A batch has at most this many items: more gain nothing (measured), and a proxy refuses all
 	// of a batch for one.
 	batchItems = 100
-	// A batch has at most this many items of one channel: a session's queue in Pushpin has 100
-	// places, and WebSockets lose some of a burst of 100 and none of 50 (measured).
+	// A batch has at most this many items of a channel that WebSockets may hold, which lose some of a burst of 100 and none of 50
+	// (measured). A stream's queue in Pushpin has 100 places.
 	batchChannelItems = 50
 	// Events of a channel share an item up to this size, so that a viewer's buffer in the proxy has room for two.
 	mergedBytes = 30_000
@@ -75,16 +75,16 @@ func encode(items []grip.Item, bodyLimit int, refuse func(*grip.Item, error)) []
 }
 
 // batchOf tells how many of the waiting messages, at most most, are the next batch. It is always
-// one or more if there are any: the rest of a channel that reaches its bound waits, and all
+// one or more if there are any: the rest of a channel that reaches its bound, which ofChannel tells, waits, and all
 // behind it, so that the order of everything is kept.
-func batchOf(waiting []message, most, bodyLimit int) int {
+func batchOf(waiting []message, most, bodyLimit int, ofChannel func(string) int) int {
 	size := len(bodyHead) + len(bodyTail)
 	perChannel := make(map[string]int)
 	for i := range waiting {
 		m := &waiting[i]
 		size += len(m.json) + len(",")
 		perChannel[m.item.Channel]++
-		if i > 0 && (i == most || size > bodyLimit+len(",") || perChannel[m.item.Channel] > batchChannelItems) {
+		if i > 0 && (i == most || size > bodyLimit+len(",") || perChannel[m.item.Channel] > batchChannelItems && perChannel[m.item.Channel] > ofChannel(m.item.Channel)) {
 			return i
 		}
 	}

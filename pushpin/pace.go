@@ -2,42 +2,74 @@ package pushpin
 
 import "time"
 
-// maxLinger bounds how long events wait for the proxy to have brought those before them to their viewers.
-const maxLinger = time.Second
+const (
+	// maxLinger bounds how long events wait for the proxy to have brought those before them to their viewers.
+	maxLinger = time.Second
+	// maxSlowdown bounds how much slower a proxy is taken to be than it is said to be: one that does not keep up all the same makes
+	// its requests wait.
+	maxSlowdown = 2
+)
 
 // A pace keeps a proxy from being asked for more than it can do. Where an item goes to few viewers, its answers are enough: it
 // answers when it has time. Where it goes to many, Pushpin answers before it has brought it to them, and closes streams when it
-// is asked for too much. So the next request waits until the viewers of the one before can have been served.
+// is asked for too much. So the next request waits until the viewers of the one before can have been served. A proxy that is slow
+// to answer then was still busy with that: it is given more time from now on, and less again when it answers at once.
 //
 // An item after a silence leaves at once. The zero value waits for nothing.
 type pace struct {
-	viewers func(channel string) (streams, sockets int)
-	write   time.Duration // the time of one write to a viewer
-	next    time.Time     // when the next request may be made
+	viewers  func(channel string) (streams, sockets int)
+	write    time.Duration // the time of one write to a viewer, as it is said to be
+	slowdown float64       // how much longer it takes
+	last     time.Duration // between the last request and the next one, at least
+	next     time.Time     // when the next request may be made
 }
 
 func newPace(options Options) pace {
-	return pace{viewers: options.Viewers, write: time.Second / time.Duration(options.WritesPerSecond)}
+	return pace{viewers: options.Viewers, write: time.Second / time.Duration(options.WritesPerSecond), slowdown: 1}
 }
 
 // wait tells how long to wait.
 func (p *pace) wait() time.Duration { return time.Until(p.next) }
 
-// begin notes that the batch is being sent. What a stream gets of one request leaves in one write; WebSockets get each message by
-// itself.
+// begin notes that the batch is being sent.
 func (p *pace) begin(batch []message) {
-	writes := 0
+	took := time.Duration(float64(p.writes(batch)) * float64(p.write) * p.slowdown)
+	p.last = min(took, maxLinger)
+	p.next = time.Now().Add(p.last)
+}
+
+// writes counts what the proxy writes to viewers. What a stream gets of one request leaves in one write; WebSockets get each message
+// by itself.
+func (p *pace) writes(batch []message) (n int) {
 	seen := make(map[string]bool, 1)
 	for i := range batch {
 		item := &batch[i].item
 		streams, sockets := p.viewers(item.Channel)
 		if item.HTTPStream != nil && !seen[item.Channel] {
 			seen[item.Channel] = true
-			writes += streams
+			n += streams
 		}
 		if item.WSMessage != nil {
-			writes += sockets
+			n += sockets
 		}
 	}
-	p.next = time.Now().Add(min(time.Duration(writes)*p.write, maxLinger))
+	return n
+}
+
+// most is how many messages of a channel a batch may have: as many as there can be where nobody has a WebSocket, as far as is known.
+func (p *pace) most(channel string) int {
+	if streams, sockets := p.viewers(channel); streams > 0 && sockets == 0 {
+		return batchItems
+	}
+	return batchChannelItems
+}
+
+// answered notes how long the proxy took to answer. An answer that took little of the time between requests is one at once.
+func (p *pace) answered(took time.Duration) {
+	const more, less, atOnce = 1.2, 0.95, 4
+	if p.last > 0 && took > max(p.last/atOnce, 2*time.Millisecond) {
+		p.slowdown = min(p.slowdown*more, maxSlowdown)
+	} else {
+		p.slowdown = max(p.slowdown*less, 1)
+	}
 }

@@ -54,16 +54,22 @@ func TestBatchesKeepTheirBounds(t *testing.T) {
 			}
 		})).Draw(t, "waiting")
 		most := rapid.IntRange(1, batchItems).Draw(t, "most")
+		ofChannel := func(channel string) int {
+			if channel == "c" {
+				return batchItems
+			}
+			return batchChannelItems
+		}
 		fits := func(n int) bool {
 			perChannel := make(map[string]int)
 			for _, m := range waiting[:n] {
-				if perChannel[m.item.Channel]++; perChannel[m.item.Channel] > batchChannelItems {
+				if perChannel[m.item.Channel]++; perChannel[m.item.Channel] > ofChannel(m.item.Channel) {
 					return false
 				}
 			}
 			return n <= most && len(body(waiting[:n], nil)) <= limit
 		}
-		n := batchOf(waiting, most, limit)
+		n := batchOf(waiting, most, limit, ofChannel)
 		if n == 0 && len(waiting) > 0 || !fits(n) {
 			t.Fatalf("a batch of %d of %d", n, len(waiting))
 		}

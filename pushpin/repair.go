@@ -160,7 +160,7 @@ func (s *sender) resetItems(channels map[string]struct{}) []grip.Item {
 func (s *sender) post(ctx context.Context, items []grip.Item) error {
 	messages := encode(items, s.bodyLimit, func(*grip.Item, error) {})
 	for len(messages) > 0 {
-		n := batchOf(messages, batchItems, s.bodyLimit)
+		n := batchOf(messages, batchItems, s.bodyLimit, s.pace.most)
 		if err := s.port.publish(ctx, body(messages[:n], nil)); judge(err) == bad {
 			s.log.Debug("the proxy refuses to repair", "err", err)
 		} else if err != nil {

@@ -218,7 +218,9 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 	end := first + uint64(n)
 	s.tried = trial{first, n}
 	s.pace.begin(waiting[:n])
+	began := time.Now()
 	err := s.port.publish(ctx, content)
+	s.pace.answered(time.Since(began))
 	switch judge(err) {
 	case taken:
 		s.tried = trial{}
@@ -251,7 +253,7 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 
 // pack makes the next request's body, of the first n of the waiting messages.
 func (s *sender) pack(first uint64, waiting []message) (n int, content []byte) {
-	n = batchOf(waiting, s.most, s.bodyLimit)
+	n = batchOf(waiting, s.most, s.bodyLimit, s.pace.most)
 	if s.tried.n > 0 && s.tried.first == first {
 		// The same items again, whatever has come behind them: the proxy knows by their ids which of them it has.
 		n = min(s.tried.n, len(waiting))

@@ -1,0 +1,73 @@
+package pushpin
+
+import (
+	"testing"
+	"time"
+
+	"github.com/griphub/griphub/grip"
+)
+
+func crowdPace() pace {
+	return newPace(Options{WritesPerSecond: 1000, Viewers: func(channel string) (int, int) {
+		switch channel {
+		case "streams":
+			return 100, 0
+		case "sockets":
+			return 0, 20
+		case "crowd":
+			return 1_000_000, 0
+		}
+		return 0, 0
+	}})
+}
+
+func TestAPaceCountsWhatAProxyWrites(t *testing.T) {
+	item := func(channel string) message {
+		return message{item: grip.Item{Channel: channel, HTTPStream: &grip.HTTPStream{}, WSMessage: &grip.WSMessage{}}}
+	}
+	for name, scene := range map[string]struct {
+		batch []message
+		want  time.Duration
+	}{
+		"nothing":                    {nil, 0},
+		"nobody":                     {[]message{item("x"), item("y")}, 0},
+		"streams at once":            {[]message{item("streams"), item("streams")}, 100 * time.Millisecond},
+		"WebSockets by the message":  {[]message{item("sockets"), item("sockets")}, 40 * time.Millisecond},
+		"both":                       {[]message{item("streams"), item("sockets")}, 120 * time.Millisecond},
+		"never longer than a second": {[]message{item("crowd")}, time.Second},
+	} {
+		p := crowdPace()
+		if p.begin(scene.batch); p.last != scene.want {
+			t.Errorf("%s: %v, want %v", name, p.last, scene.want)
+		}
+		if wait := p.wait(); wait > scene.want || wait < scene.want-50*time.Millisecond {
+			t.Errorf("%s: waits for %v, want %v", name, wait, scene.want)
+		}
+	}
+}
+
+func TestAProxyThatIsSlowIsGivenMoreTime(t *testing.T) {
+	p := crowdPace()
+	batch := []message{{item: grip.Item{Channel: "streams", HTTPStream: &grip.HTTPStream{}}}}
+	spacing := func(answer time.Duration, times int) time.Duration {
+		for range times {
+			p.begin(batch)
+			p.answered(answer)
+		}
+		p.begin(batch)
+		return p.last
+	}
+	const said = 100 * time.Millisecond
+	if got := spacing(time.Millisecond, 10); got != said {
+		t.Errorf("a quick one has %v", got)
+	}
+	if got := spacing(said, 1); got <= said {
+		t.Errorf("a slow one has %v", got)
+	}
+	if got := spacing(10*said, 20); got != maxSlowdown*said {
+		t.Errorf("a very slow one has %v", got)
+	}
+	if got := spacing(time.Millisecond, 100); got != said {
+		t.Errorf("one that is quick again has %v", got)
+	}
+}
