@@ -11,30 +11,32 @@ import (
 // of data begin with "data:", and names of events hold no line breaks.
 const idLine = "id: %I\n"
 
-// MergeStreams returns the content of one item that shows streams what several items of a channel show, which follow one another: a
+// MergeStreams returns the content of one item that shows streams what several items of a channel show, one or more, which follow one another: a
 // proxy takes as long to write one event to a viewer as many.
 //
 // The id that the proxy writes is that of the last event, for all of them. So those before it take the channel back to their own
 // numbers, in the form that Cursor describes: a viewer that is cut off in the middle comes back to where it was, and neither misses
 // an event nor sees one twice. prefix is the deployment's GRIP prefix.
 func MergeStreams(items []grip.Item, prefix string) []byte {
-	var content []byte
+	size := 0
 	for i := range items {
-		item := &items[i]
-		one := item.HTTPStream.Content
+		size += len(items[i].HTTPStream.Content)
+	}
+	var back []byte // what stands before an event's own number
+	if c, ok := FromGrip(strings.TrimPrefix(items[0].Channel, prefix)); ok {
+		back = append(grip.AppendBuildID([]byte{','}, c.Escape()), ':')
+	}
+	content := make([]byte, 0, size+len(items)*(len(back)+len(items[0].ID)+1))
+	for i := range items {
+		one := items[i].HTTPStream.Content
 		at := idAt(one)
-		if at < 0 || i == len(items)-1 {
+		if at < 0 || back == nil || i == len(items)-1 {
 			content = append(content, one...)
 			continue
 		}
-		end := at + len(idLine) - 1
-		content = append(content, one[:end]...)
-		if name, ok := FromGrip(strings.TrimPrefix(item.Channel, prefix)); ok {
-			content = append(content, ',')
-			content = grip.AppendBuildID(content, name.Escape())
-			content = append(append(content, ':'), item.ID...)
-		}
-		content = append(content, one[end:]...)
+		end := at + len(idLine) - len("\n")
+		content = append(append(content, one[:end]...), back...)
+		content = append(append(content, items[i].ID...), one[end:]...)
 	}
 	return content
 }
