@@ -11,8 +11,8 @@ import (
 // of data begin with "data:", and names of events hold no line breaks.
 const idLine = "id: %I\n"
 
-// MergeStreams returns the content of one item that shows streams what several items of a channel show, one or more, which follow one another: a
-// proxy takes as long to write one event to a viewer as many.
+// MergeStreams returns the content of one item that shows streams what several items of a channel show, one or more, which follow
+// one another: a proxy takes as long to write one event to a viewer as many.
 //
 // The id that the proxy writes is that of the last event, for all of them. So those before it take the channel back to their own
 // numbers, in the form that Cursor describes: a viewer that is cut off in the middle comes back to where it was, and neither misses
