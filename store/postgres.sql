@@ -14,14 +14,20 @@ LOCK TABLE griphub.log IN ROW SHARE MODE
 SELECT identity = griphub.identity(), identity, pg_current_xact_id()::text FROM griphub.log
 
 -- name: fate
--- What became of the transaction $1, which ran in the database that was $2 and added the event $3. Another copy knows
--- nothing of the transaction, or another one by its number; it has the event if it had received the commit in time.
+-- What became of the transaction $1, which ran in the database that was $2. "committed" proves nothing: a server that
+-- crashes forgets the numbers of transactions that had not reached its log, and gives them again. Nor does another copy
+-- know of the transaction.
 SELECT CASE
-  WHEN griphub.identity() = $2::text THEN coalesce(pg_xact_status($1::text::xid8), '')
-  WHEN $3::bigint = 0 THEN ''
-  WHEN EXISTS (SELECT FROM griphub.events WHERE id = $3) THEN 'committed'
-  ELSE 'aborted'
+  WHEN griphub.identity() <> $2::text THEN 'moved'
+  WHEN $1::text::xid8 >= pg_current_xact_id() THEN 'aborted'
+  ELSE coalesce(pg_xact_status($1::text::xid8), 'old')
 END
+
+-- name: proof
+-- Whether the event $1 is the one that was stored at $2 with these positions, which another one that took its id after a
+-- crash is not; and whether it may have been trimmed, as all up to $5 of the channel $4 was.
+SELECT EXISTS (SELECT FROM griphub.events WHERE id = $1 AND stored = $2 AND positions = $3),
+  EXISTS (SELECT FROM griphub.channels WHERE name = $4 AND floor >= $5)
 
 -- name: own log
 LOCK TABLE griphub.log IN EXCLUSIVE MODE

@@ -307,26 +307,30 @@ func (a *appending) queueDevices(batch *pgx.Batch, all []deviceRow) {
 		d.humidity, d.latitude, d.longitude, d.dataTime, d.statusTime, d.values, d.search, d.register, a.now.UnixMicro())
 }
 
-// fate finds out what became of a commit whose answer was not received, as with the connection. An error that the
-// server sent is an answer.
+// fate finds out what became of a commit whose answer was not received, as with the connection; nil where it stored the
+// batch. An error that the server sent is an answer.
 func (p *Postgres) fate(ctx context.Context, a *appending, err error) error {
 	if isAnswer(err) {
 		return err
 	}
-	var event channels.EventID
-	if i := slices.Index(a.batch.sources, fresh); i >= 0 {
-		event = a.batch.events[i].ID
-	}
+	unknown := fmt.Errorf("%w; whether it was stored is not known", err)
 	for ctx.Err() == nil {
 		var status string
-		if p.pool.QueryRow(ctx, p.do["fate"], a.transaction, a.identity, int64(event)).Scan(&status) == nil {
-			switch status {
-			case "committed":
+		switch asked := p.pool.QueryRow(ctx, p.do["fate"], a.transaction, a.identity).Scan(&status); {
+		case asked != nil, status == "in progress":
+		case status == "aborted":
+			return err
+		default:
+			// The transaction is over, so that the next statement sees what it stored.
+			stored, known, asked := p.proof(ctx, a)
+			switch {
+			case asked != nil:
+			case !known:
+				return unknown
+			case stored:
 				return nil
-			case "aborted":
+			default:
 				return err
-			case "":
-				return fmt.Errorf("%w; whether it was stored is not known", err)
 			}
 		}
 		select {
@@ -334,7 +338,21 @@ func (p *Postgres) fate(ctx context.Context, a *appending, err error) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	return fmt.Errorf("%w; whether it was stored is not known", err)
+	return unknown
+}
+
+// proof tells whether the batch's first new event is stored, if that can be known.
+func (p *Postgres) proof(ctx context.Context, a *appending) (stored, known bool, err error) {
+	i := slices.Index(a.batch.sources, fresh)
+	if i < 0 {
+		return false, false, nil
+	}
+	e := &a.batch.events[i]
+	first := e.Positions[0]
+	var trimmed bool
+	err = p.pool.QueryRow(ctx, p.do["proof"], int64(e.ID), a.now.UnixMicro(), e.Cursor().String(), string(first.Channel), int64(first.Seq)).
+		Scan(&stored, &trimmed)
+	return stored, stored || !trimmed, err
 }
 
 // scanKnown reads the events that have keys.

@@ -2,13 +2,18 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"net/url"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/griphub/griphub/store"
+	"github.com/griphub/griphub/store/pgtest"
 )
 
 // A cutter stands between a store and its server, and cuts a connection once: when the store sends something that holds
@@ -148,4 +153,67 @@ func TestALostAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that crashes forgets the number of a transaction that had not reached its log, and gives it to another one, with
+// the event's id and place. That the other one has committed says nothing of the first.
+func TestACrashGivesItsNumbersAgain(t *testing.T) {
+	// Nothing reaches the log of itself.
+	server := &pgtest.Server{Settings: []string{"wal_writer_delay=10s", "autovacuum=off", "checkpoint_timeout=1h"}}
+	t.Cleanup(server.Stop)
+	database := server.Database(t)
+	direct := openDatabase(t, database, store.Options{})
+	const own = `SELECT max(backend_xid::text::bigint) FROM pg_stat_activity WHERE state = 'idle in transaction'`
+	var lost int64
+	c := &cutter{
+		words: []byte("cut here"),
+		before: func() bool {
+			lost = scalar(t, database, own)
+			return false
+		},
+		then: func() {
+			crash(t, database)
+			for scalar(t, database, "SELECT pg_current_xact_id()::text::bigint") < lost {
+				appendTo(t, direct, 1, "a")
+			}
+		},
+	}
+	s := openDatabase(t, c.listen(t, database), store.Options{})
+	appendTo(t, s, 1, "a")
+	b := batch(1, "a")
+	b.Drafts[0].Data = []byte(`"cut here"`)
+	events, err := s.Append(t.Context(), b)
+	if err == nil {
+		t.Errorf("the store says that it has %s", events[0].Cursor())
+	}
+	for _, e := range read(t, direct, "a", 0).Events {
+		if string(e.Data) == `"cut here"` {
+			t.Errorf("the log has %s", e.Cursor())
+		}
+	}
+	if again := scalar(t, database, "SELECT pg_current_xact_id()::text::bigint"); again <= lost {
+		t.Errorf("transaction %d was not given again: the scene shows nothing", lost)
+	}
+}
+
+// crash kills a session of the server, which then ends all of them and starts anew.
+func crash(t *testing.T, database string) {
+	t.Helper()
+	var sessions [2]*pgx.Conn
+	for i := range sessions {
+		conn, err := pgx.Connect(t.Context(), database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close(context.Background()) }()
+		sessions[i] = conn
+	}
+	if err := syscall.Kill(int(sessions[0].PgConn().PID()), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return sessions[1].Ping(t.Context()) != nil })
+	eventually(t, func() bool {
+		again, err := pgx.Connect(t.Context(), database)
+		return err == nil && again.Close(context.Background()) == nil
+	})
 }
