@@ -52,11 +52,7 @@ func (p *Postgres) Heads(ctx context.Context, names []channels.Channel) (channel
 	if err != nil {
 		return nil, fmt.Errorf("read the heads of %d channels: %w", len(names), err)
 	}
-	heads := make(channels.Cursor, len(states))
-	for i := range states {
-		heads[i] = channels.Position{Channel: names[i], Seq: states[i].effectiveHead()}
-	}
-	return heads, nil
+	return headsOf(names, states), nil
 }
 
 func texts(names []channels.Channel) []string {
@@ -89,33 +85,39 @@ func (p *Postgres) states(ctx context.Context, tx pgx.Tx, names []channels.Chann
 }
 
 // Read is channels.Log's.
-func (p *Postgres) Read(ctx context.Context, after channels.Cursor, limit int) ([]channels.Page, error) {
+func (p *Postgres) Read(ctx context.Context, after channels.Cursor, limit int) (pages []channels.Page, err error) {
 	if len(after) == 0 {
 		return nil, ctx.Err()
 	}
-	names := make([]channels.Channel, len(after))
-	for i, position := range after {
-		names[i] = position.Channel
-	}
-	pages := make([]channels.Page, len(after))
-	err := p.snapshot(ctx, func(tx pgx.Tx) error {
-		states, jumps, err := p.states(ctx, tx, names)
-		if err != nil {
-			return err
-		}
-		batch := &pgx.Batch{}
-		for i := range after {
-			p.queuePage(batch, &pages[i], after[i], limit, &states[i], jumps)
-		}
-		if batch.Len() == 0 {
-			return nil
-		}
-		return tx.SendBatch(ctx, batch).Close()
+	err = p.snapshot(ctx, func(tx pgx.Tx) error {
+		pages, err = p.pages(ctx, tx, after, limit)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read %d channels: %w", len(after), err)
 	}
 	return pages, nil
+}
+
+// pages reads what follows each position, one or more.
+func (p *Postgres) pages(ctx context.Context, tx pgx.Tx, after channels.Cursor, limit int) ([]channels.Page, error) {
+	names := make([]channels.Channel, len(after))
+	for i, position := range after {
+		names[i] = position.Channel
+	}
+	states, jumps, err := p.states(ctx, tx, names)
+	if err != nil {
+		return nil, err
+	}
+	pages := make([]channels.Page, len(after))
+	batch := &pgx.Batch{}
+	for i := range after {
+		p.queuePage(batch, &pages[i], after[i], limit, &states[i], jumps)
+	}
+	if batch.Len() == 0 {
+		return pages, nil
+	}
+	return pages, tx.SendBatch(ctx, batch).Close()
 }
 
 // queuePage asks for the page that follows a position, unless that is known already.

@@ -55,11 +55,7 @@ func (s *SQLite) Heads(ctx context.Context, names []channels.Channel) (channels.
 	if err != nil {
 		return nil, fmt.Errorf("read the heads of %d channels: %w", len(names), sqliteError(err))
 	}
-	heads := make(channels.Cursor, len(counted))
-	for i := range counted {
-		heads[i] = channels.Position{Channel: names[i], Seq: counted[i].effectiveHead()}
-	}
-	return heads, nil
+	return headsOf(names, counted), nil
 }
 
 func scanHeads(ctx context.Context, stmt *sql.Stmt, names []channels.Channel) ([]channelState, error) {
@@ -84,35 +80,41 @@ func scanHeads(ctx context.Context, stmt *sql.Stmt, names []channels.Channel) ([
 }
 
 // Read is channels.Log's.
-func (s *SQLite) Read(ctx context.Context, after channels.Cursor, limit int) ([]channels.Page, error) {
+func (s *SQLite) Read(ctx context.Context, after channels.Cursor, limit int) (pages []channels.Page, err error) {
 	if len(after) == 0 {
 		return nil, ctx.Err()
 	}
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		pages, err = s.pages(ctx, tx, after, limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %d channels: %w", len(after), err)
+	}
+	return pages, nil
+}
+
+// pages reads what follows each position, one or more.
+func (s *SQLite) pages(ctx context.Context, tx *sql.Tx, after channels.Cursor, limit int) ([]channels.Page, error) {
 	names := make([]channels.Channel, len(after))
 	for i, p := range after {
 		names[i] = p.Channel
 	}
-	pages := make([]channels.Page, len(after))
-	err := s.snapshot(ctx, func(tx *sql.Tx) error {
-		states, err := scanHeads(ctx, tx.StmtContext(ctx, s.read.heads), names)
-		if err != nil {
-			return err
-		}
-		var jumps jumps
-		if states[0].base > 0 {
-			if jumps, err = scanJumps(tx.StmtContext(ctx, s.read.jumps).QueryContext(ctx)); err != nil {
-				return err
-			}
-		}
-		for i := range after {
-			if pages[i], err = s.page(ctx, tx, after[i], limit, &states[i], jumps); err != nil {
-				return fmt.Errorf("channel %s: %w", after[i].Channel, err)
-			}
-		}
-		return nil
-	})
+	states, err := scanHeads(ctx, tx.StmtContext(ctx, s.read.heads), names)
 	if err != nil {
-		return nil, fmt.Errorf("read %d channels: %w", len(after), err)
+		return nil, err
+	}
+	var jumps jumps
+	if states[0].base > 0 {
+		if jumps, err = scanJumps(tx.StmtContext(ctx, s.read.jumps).QueryContext(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	pages := make([]channels.Page, len(after))
+	for i := range after {
+		if pages[i], err = s.page(ctx, tx, after[i], limit, &states[i], jumps); err != nil {
+			return nil, fmt.Errorf("channel %s: %w", after[i].Channel, err)
+		}
 	}
 	return pages, nil
 }

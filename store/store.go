@@ -19,6 +19,7 @@ type Store interface {
 	devices.Registry
 	devices.Editor
 	devices.Silence
+	devices.Moments
 	devices.Marks
 
 	// Lead waits until nobody else who uses the database leads under the name, and then makes the caller the

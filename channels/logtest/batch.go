@@ -71,6 +71,7 @@ func batchScenes() []scene {
 			_, codes := s.Log.WithCodes(ctx, []string{"c"})
 			edit := s.Log.Edit(ctx, []devices.Edit{{DeviceRef: device.DeviceRef, Kind: devices.EditPut}})
 			_, mark := s.Log.Mark(ctx, "bridge")
+			moment := s.Log.At(ctx, func(devices.Moment) error { return nil })
 			_, silent := s.Log.Silent(ctx, time.Now(), channels.DeviceRef{}, 1)
 			_, list := s.Log.List(ctx, devices.Filter{}, channels.DeviceRef{}, 1)
 			_, activities := s.Log.Activities(ctx, 1)
@@ -78,7 +79,7 @@ func batchScenes() []scene {
 			_, undelivered := s.Log.Undelivered(ctx, channels.UndeliveredQuery{Limit: 1})
 			for call, err := range map[string]error{
 				"Heads": heads, "Read": read, "Latest": latest, "SeqAt": at, "Event": event, "Trim": trim,
-				"Refusals": refusals, "Devices": known, "List": list, "WithCodes": codes, "Silent": silent, "Edit": edit, "Mark": mark,
+				"Refusals": refusals, "Devices": known, "List": list, "WithCodes": codes, "Silent": silent, "At": moment, "Edit": edit, "Mark": mark,
 				"Activities": activities, "Bookmark": bookmark, "Undelivered": undelivered,
 			} {
 				if !errors.Is(err, context.Canceled) {

@@ -20,6 +20,7 @@ type Log interface {
 	devices.Registry
 	devices.Editor
 	devices.Silence
+	devices.Moments
 	devices.Marks
 }
 
@@ -47,7 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Helper()
 	for _, scenes := range [][]scene{
 		numberScenes(), orderScenes(), batchScenes(), keyScenes(), readScenes(), jumpScenes(), timeScenes(),
-		trimScenes(), textScenes(), registryScenes(), listScenes(), editScenes(), markScenes(), replayScenes(), recordScenes(),
+		trimScenes(), textScenes(), registryScenes(), listScenes(), editScenes(), momentScenes(), markScenes(), replayScenes(), recordScenes(),
 	} {
 		for _, s := range scenes {
 			t.Run(s.promise, func(t *testing.T) {

@@ -88,6 +88,17 @@ func (m *Memory) Silent(ctx context.Context, before time.Time, after channels.De
 	return refs, err
 }
 
+// At is devices.Moments'.
+func (m *Memory) At(ctx context.Context, do func(devices.Moment) error) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	// A copy of what is read, as the calls lock.
+	still := &Memory{names: m.names, events: m.events, bases: m.bases, devices: m.devices}
+	return do(still)
+}
+
 func meets(d *devices.Device, f devices.Filter) bool {
 	inGroup := func(g devices.Group) bool { return g.ID == f.Group }
 	text := strings.ToLower(d.Type + "/" + d.ID + "\n" + d.Code + "\n" + d.Key + "\n" + d.Name)
