@@ -2,6 +2,7 @@ package devices
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 
 	"github.com/griphub/griphub/channels"
@@ -56,6 +57,19 @@ func (r *report) envelope(eventType string, data []byte) []byte {
 	b = append(b, `,"timestamp":"`...)
 	b = appendTimestamp(b, r.at)
 	return append(b, `"}`...)
+}
+
+// AppendSnapshot appends the envelope in which viewers get what is known of a device: of type "snapshot", with the Device as
+// its data and the time at which anything of it was last written.
+func AppendSnapshot(dst []byte, d *Device) ([]byte, error) {
+	var data bytes.Buffer
+	encoder := json.NewEncoder(&data)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(d); err != nil {
+		return nil, fmt.Errorf("device %s/%s: %w", d.Type, d.ID, err)
+	}
+	r := report{ref: d.DeviceRef, at: d.Updated}
+	return append(dst, r.envelope("snapshot", bytes.TrimSpace(data.Bytes()))...), nil
 }
 
 // dataDraft makes the event of a data message.

@@ -26,6 +26,9 @@ type sqliteMoment struct {
 }
 
 func (m sqliteMoment) Heads(ctx context.Context, names []channels.Channel) (channels.Cursor, error) {
+	if len(names) == 0 {
+		return nil, ctx.Err()
+	}
 	states, err := scanHeads(ctx, m.tx.StmtContext(ctx, m.store.read.heads), names)
 	return headsOf(names, states), err
 }
@@ -64,6 +67,9 @@ type postgresMoment struct {
 }
 
 func (m postgresMoment) Heads(ctx context.Context, names []channels.Channel) (channels.Cursor, error) {
+	if len(names) == 0 {
+		return nil, ctx.Err()
+	}
 	rows, err := m.tx.Query(ctx, m.store.do["heads"], texts(names))
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (s *Server) registerDevices(api gin.IRouter) {
 }
 
 // listDevices answers GET /api/devices?type=&status=&owner=&group=&active=&text=&after=&limit=. "after" is the last device
-// of the page before, as {type}/{id}.
+// of the page before, as {type}/{id}. The answer has the cursor of the streams of the devices' types, of the same moment.
 func (s *Server) listDevices(c *gin.Context) error {
 	principal, err := s.authenticate(c.Request)
 	if err != nil {
@@ -44,7 +44,15 @@ func (s *Server) listDevices(c *gin.Context) error {
 			return badRequest("after: want {type}/{id}.")
 		}
 	}
-	list, err := s.opts.Registry.List(c.Request.Context(), filter, after, limit)
+	var list []devices.Device
+	var cursor channels.Cursor
+	err = s.opts.Moments.At(c.Request.Context(), func(m devices.Moment) (err error) {
+		if list, err = m.List(c.Request.Context(), filter, after, limit); err != nil {
+			return err
+		}
+		cursor, err = m.Heads(c.Request.Context(), typeChannels(filter.Type, list))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("list devices: %w", err)
 	}
@@ -58,8 +66,29 @@ func (s *Server) listDevices(c *gin.Context) error {
 		return err
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, gin.H{"devices": visible, "next": next})
+	c.JSON(http.StatusOK, gin.H{"devices": visible, "next": next, "cursor": cursor})
 	return nil
+}
+
+// typeChannels are those of the type that was asked for, or of the types of the devices.
+func typeChannels(asked string, list []devices.Device) []channels.Channel {
+	types := []string{asked}
+	if asked == "" {
+		types = nil
+		for i := range list {
+			// The list is in their order.
+			if n := len(types); n == 0 || types[n-1] != list[i].Type {
+				types = append(types, list[i].Type)
+			}
+		}
+	}
+	var chans []channels.Channel
+	for _, t := range types {
+		if c, err := channels.Device(t, ""); err == nil {
+			chans = append(chans, c)
+		}
+	}
+	return chans
 }
 
 // deviceFilter reads what a list is narrowed to.
@@ -101,8 +130,8 @@ func (s *Server) visible(c *gin.Context, p channels.Principal, list []devices.De
 	return visible, nil
 }
 
-// showDevice answers GET /api/devices/{type}/{id} with the device and the cursor of its stream, read before
-// it: a stream that starts there misses nothing.
+// showDevice answers GET /api/devices/{type}/{id} with the device and the cursor of its stream, of one moment: a stream that
+// starts there goes on exactly behind the device's state.
 func (s *Server) showDevice(c *gin.Context) error {
 	ref := pathRef(c)
 	channel, err := channels.Device(ref.Type, ref.ID)
@@ -121,11 +150,15 @@ func (s *Server) writeDevice(c *gin.Context, status int, ref channels.DeviceRef)
 	if err != nil {
 		return err
 	}
-	cursor, err := s.opts.Log.Heads(c.Request.Context(), []channels.Channel{channel})
-	if err != nil {
-		return fmt.Errorf("read the head of %s: %w", channel, err)
-	}
-	found, err := s.opts.Registry.Devices(c.Request.Context(), []channels.DeviceRef{ref})
+	var cursor channels.Cursor
+	var found []devices.Device
+	err = s.opts.Moments.At(c.Request.Context(), func(m devices.Moment) (err error) {
+		if cursor, err = m.Heads(c.Request.Context(), []channels.Channel{channel}); err != nil {
+			return err
+		}
+		found, err = m.Devices(c.Request.Context(), []channels.DeviceRef{ref})
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("read device %s/%s: %w", ref.Type, ref.ID, err)
 	}

@@ -38,6 +38,9 @@ func (fs *families) named(name string) *family {
 	return nil
 }
 
+// familyDevice is the name of the family of device streams.
+const familyDevice = "device"
+
 // A refusal is why a stream is not opened, or ends.
 type refusal struct {
 	status    int
@@ -88,7 +91,7 @@ func eventsFamily(interval time.Duration) *family {
 // HTTP errors, which stop a native EventSource.
 func deviceFamily(interval time.Duration) *family {
 	return &family{
-		name: "device",
+		name: familyDevice,
 		opening: func(dst []byte, chans []channels.Channel, id string) []byte {
 			group, _ := json.Marshal(chans[0]) // a string always has a JSON form
 			return channels.AppendSSE(dst, "connected", id, append(append([]byte(`{"group":`), group...), '}'))

@@ -164,7 +164,7 @@ func openHubOn(t testing.TB, database string, changes ...func(*web.Options)) *hu
 		}
 	})
 	opts := web.Options{
-		Log: h.store, Records: h.store, Reader: channels.NewReader(h.store, standardRules), Publisher: h.publisher, Registry: h.store, Editor: h.store,
+		Log: h.store, Records: h.store, Reader: channels.NewReader(h.store, standardRules), Publisher: h.publisher, Registry: h.store, Editor: h.store, Moments: h.store,
 		Authenticator: visitors{}, Authorizer: standardRules, Sealer: sealer,
 		Verifier:     grip.NewVerifier([]grip.Proxy{{Key: h.key}}),
 		RequireProxy: true,

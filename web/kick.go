@@ -115,6 +115,22 @@ func (s *Server) read(ctx context.Context, st *stream) (channels.Replay, error) 
 	return replay, refuseKicked(kicked, st.principal.User, st.channels)
 }
 
+// checkKicks refuses to go on with a stream after a kick.
+func (s *Server) checkKicks(ctx context.Context, st *stream) error {
+	if !st.followed || !kickable(st.principal.User, st.channels) {
+		return nil
+	}
+	kicked, err := s.opts.Reader.KicksAfter(ctx, st.kicks)
+	switch {
+	case err != nil:
+		return err
+	case kicked.Lost:
+		return errBadLink
+	}
+	st.kicks = kicked.Next
+	return refuseKicked(kicked, st.principal.User, st.channels)
+}
+
 // kickPlace returns the place up to which the WebSocket knows the kicks; ok is false for one that does not say.
 func kickPlace(r *http.Request) (place channels.Seq, ok bool) {
 	place, err := channels.ParseSeq(r.Header.Get(grip.HeaderMetaPrefix + kickMeta))

@@ -61,6 +61,8 @@ func (downLog) Devices(context.Context, []channels.DeviceRef) ([]devices.Device,
 	return nil, errDown
 }
 
+func (downLog) At(context.Context, func(devices.Moment) error) error { return errDown }
+
 func (downLog) WithCodes(context.Context, []string) ([]devices.Device, error) { return nil, errDown }
 
 func (downLog) List(context.Context, devices.Filter, channels.DeviceRef, int) ([]devices.Device, error) {
@@ -69,11 +71,11 @@ func (downLog) List(context.Context, devices.Filter, channels.DeviceRef, int) ([
 
 func TestALogThatIsDownIsNoRefusalAndNoSecret(t *testing.T) {
 	h := openHub(t, func(o *web.Options) {
-		o.Log, o.Registry = downLog{o.Log}, downLog{}
+		o.Log, o.Registry, o.Moments = downLog{o.Log}, downLog{}, downLog{}
 		o.Reader = channels.NewReader(o.Log, standardRules)
 	})
 	for _, target := range []string{
-		"/", "/events/foo/", "/events/foo/?lastEventId=foo:1", "/iot/stream/pump/", "/realtime/sse/", "/iot/poll/pump/", "/iot/poll/pump/?cursor=iot_pump:1",
+		"/", "/events/foo/", "/events/foo/?lastEventId=foo:1", "/iot/stream/pump/", "/iot/stream/pump/?snapshot=1", "/realtime/sse/", "/iot/poll/pump/", "/iot/poll/pump/?cursor=iot_pump:1",
 		"/api/channels/foo/events", "/api/channels/foo/events?after=1", "/api/channels/foo/events?since=1h", "/api/devices", "/api/devices/pump/p1", "/api/devices/export",
 	} {
 		w := h.get(target, "X-User", "7")
@@ -85,7 +87,7 @@ func TestALogThatIsDownIsNoRefusalAndNoSecret(t *testing.T) {
 	for _, body := range []string{opening, frame("TEXT", `{"action":"ping","cursor":"foo:1"}`), frame("TEXT", `{"action":"ping","cursor":""}`)} {
 		wantProblem(t, h.batch("/ws/events/?channel=foo&cursor=foo:1", body), http.StatusInternalServerError)
 	}
-	if n := strings.Count(h.logged.String(), errDown.Error()); n != 16 {
+	if n := strings.Count(h.logged.String(), errDown.Error()); n != 17 {
 		t.Errorf("%d failures are logged", n)
 	}
 }

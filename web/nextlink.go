@@ -39,6 +39,8 @@ type ticket struct {
 	Expires  int64              `json:"e,omitempty"`
 	// Kicks is the place up to which the stream knows who was kicked, for viewers who can be.
 	Kicks channels.Seq `json:"k,omitempty"`
+	// Snapshot tells that the viewer wants the state of devices where what it missed is lost.
+	Snapshot bool `json:"s,omitempty"`
 	// From is where to read on in a backlog; empty where the proxy knows the positions.
 	From string `json:"n,omitempty"`
 }
@@ -46,7 +48,8 @@ type ticket struct {
 // newTicket keeps of the principal what the authorizer's decisions depend on.
 func (s *Server) newTicket(st *stream, cursor channels.Cursor) ticket {
 	p := s.reduced(st.principal, st.channels)
-	t := ticket{Family: st.family.name, Channels: st.channels, Form: st.form, User: p.User, Patterns: p.Channels, Admin: p.Admin}
+	t := ticket{Family: st.family.name, Channels: st.channels, Form: st.form, User: p.User, Patterns: p.Channels, Admin: p.Admin,
+		Snapshot: st.snapshot}
 	if !p.Expires.IsZero() {
 		t.Expires = p.Expires.Unix()
 	}
@@ -120,7 +123,7 @@ func (s *Server) openTicket(r *http.Request, sealed string) (*stream, error) {
 	if s.sealer.open(sealNextLink, sealed, &t, s.now()) != nil {
 		return nil, errBadLink
 	}
-	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, form: t.Form, kicks: t.Kicks, followed: true}
+	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, form: t.Form, kicks: t.Kicks, followed: true, snapshot: t.Snapshot}
 	if st.family == nil || st.principal.Expired(s.now()) {
 		return nil, errBadLink
 	}

@@ -174,7 +174,7 @@ func openConditions(t *testing.T) map[condition]*hub {
 		down: openHub(t, func(o *web.Options) {
 			log := downLog{o.Log}
 			o.Log, o.Reader, o.Publisher, o.Registry = log, channels.NewReader(log, standardRules), brokenPublisher{errDown}, log
-			o.Editor = log
+			o.Editor, o.Moments = log, log
 		}, commanded(down)),
 		undecided: openHub(t, func(o *web.Options) { o.Authenticator = undecidedVisitors{} }),
 		turning:   openHub(t, func(o *web.Options) { o.Authenticator = turnedAway(t) }),

@@ -125,12 +125,19 @@ type viewer struct {
 	pages    int
 	filtered bool // the reply before had a build-id filter
 	ended    bool
+	between  func() // what happens before the proxy follows a link of a reply that it does not hold; nil for nothing
 }
 
 // view opens a stream through the proxy, which follows next links until it holds.
 func (h *hub) view(target string, fields ...string) *viewer {
 	h.Helper()
-	v := &viewer{hub: h, last: map[string]string{}}
+	return h.viewWhile(nil, target, fields...)
+}
+
+// viewWhile is view, and between two replies something happens.
+func (h *hub) viewWhile(between func(), target string, fields ...string) *viewer {
+	h.Helper()
+	v := &viewer{hub: h, last: map[string]string{}, between: between}
 	v.response = h.get(target, fields...)
 	if v.response.Code != http.StatusOK || v.response.Header().Get("Content-Type") != "text/event-stream" {
 		h.Fatalf("GET %s: %d %s: %s", target, v.response.Code, v.response.Header().Get("Content-Type"), v.response.Body)
@@ -181,6 +188,9 @@ func (v *viewer) take(w *httptest.ResponseRecorder, first bool) {
 	case v.in.next != "" && v.pages > 1000:
 		v.Fatal("the pages do not end")
 	case v.in.next != "":
+		if v.between != nil {
+			v.between()
+		}
 		v.follow()
 	default:
 		v.ended = true

@@ -39,6 +39,7 @@ type Options struct {
 	Publisher Publisher
 	Registry  devices.Registry
 	Editor    devices.Editor
+	Moments   devices.Moments
 	// Commander gives devices commands; nil where there is no way to them.
 	Commander *devices.Commander
 	// Audience tells who is watching; nil where no proxy tells.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -62,6 +63,11 @@ func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 		return pollProblem(err)
 	}
 	sock := &socket{server: s, request: c.Request, response: c.Writer.Header(), selects: chans}
+	if strings.HasPrefix(c.FullPath(), "/ws/iot/") {
+		if sock.snapshots, err = asksForSnapshot(c.Request); err != nil {
+			return pollProblem(err)
+		}
+	}
 	if err := sock.answer(events); err != nil {
 		return err
 	}
@@ -87,6 +93,8 @@ type socket struct {
 	selects   selector
 	channels  []channels.Channel
 	opened    bool
+	// snapshots tells that the client wants the state of devices where it has no place.
+	snapshots bool
 	// asked is the cursor that a ping brought, nil for none.
 	asked *string
 	// commandsUntil is until when the batch's commands may take; zero before the first.
@@ -217,6 +225,25 @@ func (k *socket) open() error {
 		}
 		k.out = append(k.out, e)
 	}
+	var cursor channels.Cursor
+	if text := k.request.URL.Query().Get("cursor"); text != "" {
+		var err error
+		if cursor, err = channels.ParseCursor(text); err != nil {
+			return badRequest("cursor: cannot be read.")
+		}
+	}
+	if k.snapshots && startsSnapshot(cursor, k.channels[0]) {
+		return k.snapshot(cursor)
+	}
+	if err := k.subscribe(); err != nil || cursor == nil {
+		return err
+	}
+	_, _, err := k.missed(cursor)
+	return err
+}
+
+// subscribe has the proxy send what is published on the connection's channels.
+func (k *socket) subscribe() error {
 	for _, c := range k.channels {
 		e, err := grip.SubscribeEvent(k.server.opts.Prefix+c.Grip(), grip.FilterSkipUsers)
 		if err != nil {
@@ -232,16 +259,7 @@ func (k *socket) open() error {
 		}
 		k.out = append(k.out, e)
 	}
-	text := k.request.URL.Query().Get("cursor")
-	if text == "" {
-		return nil
-	}
-	cursor, err := channels.ParseCursor(text)
-	if err != nil {
-		return badRequest("cursor: cannot be read.")
-	}
-	_, _, err = k.missed(cursor)
-	return err
+	return nil
 }
 
 // text answers a plain ping, notes the cursor of another, and gives commands.
@@ -287,10 +305,18 @@ func (k *socket) pong(text string) error {
 		k.send(errCursor())
 		return nil
 	}
+	if _, under := snapshotPlace(from); k.snapshots && under {
+		return k.snapshot(from)
+	}
 	cursor, more, err := k.missed(from)
 	if err != nil {
 		return err
 	}
+	return k.sendPong(cursor, more)
+}
+
+// sendPong sends the place that the client has reached, and whether there is more behind it.
+func (k *socket) sendPong(cursor channels.Cursor, more bool) error {
 	pong := struct {
 		Event  string          `json:"event"`
 		Cursor channels.Cursor `json:"cursor"`
@@ -312,13 +338,9 @@ func (k *socket) missed(from channels.Cursor) (cursor channels.Cursor, more bool
 	}
 	cursor = append(cursor, replay.Start...)
 	if len(replay.Lost) > 0 {
-		reset, err := json.Marshal(map[string]any{
-			"event": "stream-reset", "data": map[string]any{"channels": replay.Lost}, "cursor": cursor,
-		})
-		if err != nil {
+		if err := k.reset(replay.Lost, cursor); err != nil {
 			return nil, false, err
 		}
-		k.send(reset)
 	}
 	sent := 0
 	for _, step := range replay.Steps {
@@ -333,6 +355,18 @@ func (k *socket) missed(from channels.Cursor) (cursor channels.Cursor, more bool
 		cursor.Set(step.Channel, step.Seq)
 	}
 	return cursor, replay.More, nil
+}
+
+// reset tells that events of the channels were missed, which the log no longer has.
+func (k *socket) reset(lost []channels.Channel, cursor channels.Cursor) error {
+	reset, err := json.Marshal(map[string]any{
+		"event": "stream-reset", "data": map[string]any{"channels": lost}, "cursor": cursor,
+	})
+	if err != nil {
+		return err
+	}
+	k.send(reset)
+	return nil
 }
 
 func (k *socket) send(message []byte) {

@@ -30,6 +30,8 @@ type stream struct {
 	kicks channels.Seq
 	// followed tells that the proxy asks for a stream that it holds already.
 	followed bool
+	// snapshot tells that the viewer is told the state of devices where the log does not tell it what it missed.
+	snapshot bool
 }
 
 // serveStream answers a viewer's request for the channels in the family's form.
@@ -38,6 +40,9 @@ func (s *Server) serveStream(c *gin.Context, f *family, chans selector) error {
 	st, err := s.openStream(c.Request, f, chans)
 	if err == nil {
 		st.form, err = s.formOf(c.Request, st.channels)
+	}
+	if err == nil {
+		err = st.askForSnapshot(c.Request)
 	}
 	if err == nil && c.Request.Method == http.MethodHead {
 		c.Header("Content-Type", eventStream)
@@ -53,6 +58,18 @@ func (s *Server) serveStream(c *gin.Context, f *family, chans selector) error {
 		challenge(c.Writer.Header(), status)
 		c.Data(status, contentType, body)
 		return nil
+	}
+	return err
+}
+
+// askForSnapshot reads whether the viewer wants a snapshot. Only streams of devices have one.
+func (st *stream) askForSnapshot(r *http.Request) (err error) {
+	if st.family.name != familyDevice {
+		return nil
+	}
+	st.snapshot, err = asksForSnapshot(r)
+	if err == nil && st.snapshot && st.form != "" {
+		err = &refusal{http.StatusBadRequest, "bad-request", "Invalid request: snapshot: not together with html.", nil}
 	}
 	return err
 }
@@ -188,15 +205,26 @@ func (s *Server) reportedPosition(r *http.Request) (channels.Cursor, error) {
 // hold answers with what the viewer missed, and has the proxy hold the connection at the place after
 // it, or ask at once for more where the log has more than fits a reply.
 func (s *Server) hold(c *gin.Context, st *stream) error {
+	if st.snapshot && startsSnapshot(st.from, st.channels[0]) {
+		return s.holdSnapshot(c, st, nil)
+	}
 	replay, err := s.read(c.Request.Context(), st)
 	if err != nil {
 		return err
 	}
-	body, cursor, more := s.render(st, &replay)
-	var onward channels.Cursor
-	if more {
-		onward = cursor
+	if st.snapshot && len(replay.Lost) > 0 {
+		return s.holdSnapshot(c, st, replay.Lost)
 	}
+	body, cursor, more := s.render(st, &replay)
+	if more {
+		return s.answer(c, st, body, cursor, cursor)
+	}
+	return s.answer(c, st, body, cursor, nil)
+}
+
+// answer sends the body, and has the proxy hold the connection at the cursor or, where onward is the place of more, ask for
+// that at once.
+func (s *Server) answer(c *gin.Context, st *stream, body []byte, cursor, onward channels.Cursor) error {
 	link, err := s.nextLink(st, onward)
 	if err != nil {
 		return err
@@ -208,7 +236,7 @@ func (s *Server) hold(c *gin.Context, st *stream) error {
 		Meta:     s.holdMeta(st, cursor),
 		Links:    []grip.Link{link},
 	}
-	if !more {
+	if onward == nil {
 		instruct.Hold = grip.Hold{Mode: grip.HoldStream}
 		instruct.KeepAlive = grip.KeepAlive{Data: st.family.keepAlive, Timeout: st.family.interval, Mode: grip.KeepAliveIdle}
 	}

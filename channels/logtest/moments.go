@@ -20,6 +20,9 @@ func momentScenes() []scene {
 				if err != nil || heads.String() != "b:3,none:0" {
 					s.Errorf("heads %s, %v", heads, err)
 				}
+				if heads, err := m.Heads(s.Context(), nil); err != nil || len(heads) > 0 {
+					s.Errorf("of no channel: %s, %v", heads, err)
+				}
 				pages, err := m.Read(s.Context(), channels.Cursor{{Channel: "a", Seq: 1}, {Channel: "b", Seq: 7}}, 1)
 				if err != nil || fmt.Sprint(seqs(pages[0]), pages[0].More, pages[1].Lost) != "[2] true true" {
 					s.Errorf("pages %+v, %v", pages, err)

@@ -137,6 +137,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		Logger:          h.log,
 		Now:             now,
 		Editor:          h.db,
+		Moments:         h.db,
 	}
 	if h.audience != nil {
 		options.Audience = h.audience
