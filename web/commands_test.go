@@ -79,7 +79,7 @@ func TestACommandIsAnsweredByItsDevice(t *testing.T) {
 func TestACommandNeedsPermission(t *testing.T) {
 	h, wire := commandHub(t)
 	for user, status := range map[string]int{
-		"": http.StatusUnauthorized, "7": http.StatusUnauthorized, "7 writes=iot_pump": http.StatusForbidden,
+		"": http.StatusUnauthorized, "7": http.StatusForbidden, "7 writes=iot_pump": http.StatusForbidden,
 		"7 writes=iot_pump_p2": http.StatusForbidden, "forged": http.StatusUnauthorized,
 	} {
 		wantProblem(t, h.post(commandsOfP1, `{"command":"go"}`, "X-User", user), status)

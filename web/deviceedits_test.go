@@ -90,7 +90,7 @@ func TestOnlyAdministratorsChangeDevices(t *testing.T) {
 		body := `{"device_type":"pump","device_id":"2"}`
 		wantProblem(t, h.ask(r[0], r[1], body, "Authorization", ""), http.StatusUnauthorized)
 		wantProblem(t, h.ask(r[0], r[1], body, "Authorization", "Bearer wrong"), http.StatusUnauthorized)
-		wantProblem(t, h.ask(r[0], r[1], body, "Authorization", "", "X-User", "7"), http.StatusUnauthorized)
+		wantProblem(t, h.ask(r[0], r[1], body, "Authorization", "", "X-User", "7"), http.StatusForbidden)
 		wantProblem(t, h.ask(r[0], r[1], body, "Authorization", "", "X-User", "7 writes=**"), http.StatusForbidden)
 		wantProblem(t, h.ask(r[0], r[1], body, "Authorization", "", "X-User", "7 admin until=2020-01-01T00:00:00Z"), http.StatusUnauthorized)
 		wantProblem(t, h.ask(r[0], r[1], body, "Authorization", "", "X-User", "7 admin", "Sec-Fetch-Site", "cross-site"), http.StatusForbidden)

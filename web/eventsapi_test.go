@@ -50,8 +50,8 @@ func TestWhoMayPublishToItsChannelsMayReplayAnEvent(t *testing.T) {
 		want     int
 	}{
 		{"", foo, http.StatusUnauthorized},
-		{"7", foo, http.StatusUnauthorized},
-		{"7 reads=**", foo, http.StatusUnauthorized},
+		{"7", foo, http.StatusForbidden},
+		{"7 reads=**", foo, http.StatusForbidden},
 		{"7 writes=bar", foo, http.StatusForbidden},
 		{"7 writes=foo", foo, http.StatusOK},
 		{"7 writes=foo", bar, http.StatusForbidden},

@@ -148,8 +148,11 @@ func TestAnApplicationThatCannotAnswerLetsNobodyIn(t *testing.T) {
 			e := openEndpoint(t, bad)
 			f, _ := e.application(t, time.Minute)
 			h := openHub(t, func(o *web.Options) { o.Authenticator = f })
+			for _, target := range []string{"/events/foo/", "/iot/stream/pump/", "/realtime/sse/"} {
+				wantPostponed(t, h.get(target, "Cookie", "sessionid=SECRET"))
+			}
 			for _, target := range []string{
-				"/events/foo/", "/iot/stream/pump/", "/realtime/sse/", "/iot/poll/pump/", "/api/devices", "/api/channels/foo/events", "/api/devices/pump/p1", "/",
+				"/iot/poll/pump/", "/api/devices", "/api/channels/foo/events", "/api/devices/pump/p1", "/",
 			} {
 				wantProblem(t, h.get(target, "Cookie", "sessionid=SECRET"), http.StatusServiceUnavailable)
 			}
@@ -176,7 +179,8 @@ func TestAnApplicationThatIsGoneIsNoRefusal(t *testing.T) {
 	wantUser(t, f, visit("sessionid=1"), "7")
 	now.advance(10 * time.Second)
 	wantUser(t, f, visit("sessionid=1"), "")
-	wantProblem(t, h.get("/events/foo/", "Cookie", "sessionid=1"), http.StatusServiceUnavailable)
+	wantPostponed(t, h.get("/events/foo/", "Cookie", "sessionid=1"))
+	wantProblem(t, h.get("/iot/poll/pump/", "Cookie", "sessionid=1"), http.StatusServiceUnavailable)
 	e.wantLogged(t, 1)
 	if !strings.Contains(e.logged.String(), "refused") {
 		t.Errorf("the log does not say why: %s", &e.logged)

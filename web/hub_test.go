@@ -327,6 +327,20 @@ func wantProblem(t testing.TB, w *httptest.ResponseRecorder, status int) problem
 	return p
 }
 
+// wantPostponed demands what has a native EventSource come back in a while: a stream that ends at once.
+func wantPostponed(t testing.TB, w *httptest.ResponseRecorder) {
+	t.Helper()
+	wantHeader(t, w, "Content-Type", "text/event-stream")
+	if body := w.Body.String(); w.Code != http.StatusOK || body != "retry: 5000\n\n" {
+		t.Errorf("the answer is %d %q", w.Code, body)
+	}
+	for name := range w.Header() {
+		if strings.HasPrefix(name, "Grip-") {
+			t.Errorf("the proxy holds it: %v", w.Header())
+		}
+	}
+}
+
 func query(pairs ...string) string {
 	q := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {

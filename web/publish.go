@@ -81,9 +81,13 @@ func (s *Server) publisher(r *http.Request) (publisher, error) {
 	if err != nil {
 		return publisher{name: nobody}, err
 	}
-	if !principal.Admin && len(principal.Publish) == 0 || principal.Expired(s.now()) {
+	switch {
+	case principal.Anonymous() && !principal.Admin || principal.Expired(s.now()):
 		return publisher{name: nobody}, &problem{status: http.StatusUnauthorized, code: "unauthorized",
-			message: "Publishing needs an API key, or a token with publish patterns."}
+			message: "This needs an API key, or a token."}
+	case !principal.Admin && len(principal.Publish) == 0:
+		return publisher{name: nobody}, &problem{status: http.StatusForbidden, code: "forbidden",
+			message: "This needs an API key, or a token with publish patterns."}
 	}
 	return s.publishers.byIdentity(principal, s.now()), nil
 }

@@ -232,7 +232,7 @@ func TestWhoMayPublish(t *testing.T) {
 		"a writer for a device":       {[]string{"X-User", "7 writes=iot_pump"}, `{"device":"pump/p1"}`, 403, "[0].channel"},
 		"a writer for devices":        {[]string{"X-User", "7 writes=iot_**"}, `{"device":"pump/p1"}`, 200, ""},
 		"a writer whose time is over": {[]string{"X-User", "7 writes=** until=2025-01-15T12:00:00Z"}, `{"channel":"foo"}`, 401, ""},
-		"a reader":                    {[]string{"X-User", "7 reads=**"}, `{"channel":"foo"}`, 401, ""},
+		"a reader":                    {[]string{"X-User", "7 reads=**"}, `{"channel":"foo"}`, 403, ""},
 		"nobody":                      {nil, `{"channel":"foo"}`, 401, ""},
 		"a forger":                    {[]string{"X-User", "forged"}, `{"channel":"foo"}`, 401, ""},
 		"an empty key":                {[]string{"Authorization", "Bearer "}, `{"channel":"foo"}`, 401, ""},

@@ -77,8 +77,9 @@ func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 	}
 	if sock.opened {
 		c.Header(grip.HeaderWSExtensions, grip.WSExtension)
-		recheck := max(s.opts.Stream.Recheck, minSocketRecheck)
-		c.Header(grip.HeaderKeepAliveInterval, strconv.Itoa(int(recheck.Seconds())))
+	}
+	if !sock.closed {
+		c.Header(grip.HeaderKeepAliveInterval, strconv.Itoa(sock.recheck()))
 	}
 	c.Data(http.StatusOK, grip.TypeWSEvents, reply)
 	return nil
@@ -95,6 +96,7 @@ type socket struct {
 	opened    bool
 	// snapshots tells that the client wants the state of devices where it has no place.
 	snapshots bool
+	closed    bool
 	// asked is the cursor that a ping brought, nil for none.
 	asked *string
 	// commandsUntil is until when the batch's commands may take; zero before the first.
@@ -114,6 +116,7 @@ func (k *socket) answer(events []grip.WSEvent) error {
 			// A close is answered by the same close (RFC 6455, section 5.5.1).
 			k.out = append(k.out, *ended)
 		}
+		k.closed = true
 		return nil
 	}
 	if err := k.authorize(); err != nil {
@@ -135,6 +138,18 @@ func (k *socket) answer(events []grip.WSEvent) error {
 		return nil
 	}
 	return k.pong(*k.asked)
+}
+
+// recheck is after how many silent seconds the proxy asks again: such that it does when the identity ends, or up to
+// minSocketRecheck later.
+func (k *socket) recheck() int {
+	interval := max(k.server.opts.Stream.Recheck, minSocketRecheck)
+	if end := k.principal.Expires; !end.IsZero() {
+		left := end.Sub(k.server.now())
+		times := (left + interval - 1) / interval
+		interval = max(left/max(times, 1), minSocketRecheck)
+	}
+	return int((interval + time.Second - 1) / time.Second)
 }
 
 // endOf finds the event that ends the connection, after which nothing can be answered.
@@ -194,6 +209,7 @@ func (k *socket) kicked() (code int, reason string) {
 }
 
 func (k *socket) close(code int, reason string) error {
+	k.closed = true
 	e, err := grip.CloseEvent(code, reason)
 	if err != nil {
 		return err

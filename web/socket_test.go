@@ -303,7 +303,7 @@ func TestStrayMessagesAreIgnored(t *testing.T) {
 	h := openHub(t)
 	body := frames(
 		frame("TEXT", "garbage"), frame("TEXT", ""), "TEXT\r\n", frame("TEXT", "[]"), frame("TEXT", "null"), frame("TEXT", `{"action":"dance"}`),
-		frame("TEXT", `{"action":7}`), frame("TEXT", `{"action":"ping","cursor":7}`), frame("TEXT", "\xff\xfe"), frame("BINARY", "\x00\x01"),
+		frame("TEXT", `{"action":7}`), frame("TEXT", "\xff\xfe"), frame("BINARY", "\x00\x01"),
 		frame("BINARY", `{"action":"ping"}`), frame("PONG", "x"), frame("TEXT", `c:{"type":"subscribe","channel":"events-hidden"}`), frame("TEXT", `m:{"action":"ping"}`),
 	)
 	w := h.batch("/ws/events/?channel=foo", body)

@@ -59,6 +59,10 @@ func (s *Server) serveStream(c *gin.Context, f *family, chans selector) error {
 		c.Data(status, contentType, body)
 		return nil
 	}
+	if err != nil && c.Request.Context().Err() == nil {
+		s.postpone(c, err)
+		return nil
+	}
 	return err
 }
 
@@ -72,6 +76,20 @@ func (st *stream) askForSnapshot(r *http.Request) (err error) {
 		err = &refusal{http.StatusBadRequest, "bad-request", "Invalid request: snapshot: not together with html.", nil}
 	}
 	return err
+}
+
+// postponed ends a stream at once, and has its viewer come back in a while.
+const postponed = "retry: 5000\n\n"
+
+// postpone answers where the failure is ours, such as a log that does not answer: a native EventSource would never ask again
+// after a status that is not 200. What is no failure of ours is answered as it is.
+func (s *Server) postpone(c *gin.Context, err error) {
+	p := s.problemOf(c, err)
+	if p.status < http.StatusInternalServerError {
+		p.write(c)
+		return
+	}
+	c.Data(http.StatusOK, eventStream, []byte(postponed))
 }
 
 func streamHeaders(h http.Header) {
