@@ -255,6 +255,7 @@ func (sc tokenScenes) badTokensAreRefused(t *testing.T) {
 func (sc tokenScenes) tokensEnd(t *testing.T) {
 	hub := sc.hub
 	header := bearer(token(t, hub, "--user", "7", "--ttl", "3s"))
+	socket := e2e.Dial(t, hub.URL("/ws/iot/pump/"), header)
 	stream := watchWith(t, hub.URL("/iot/stream/pump/"), e2e.EventSourceOptions{Header: header})
 	// 401 is for who comes with the old token; 400 for who has been told by a stream-error before.
 	if err := fmt.Sprint(stream.AwaitEnd(t)); !strings.Contains(err, "401") && !strings.Contains(err, "400") {
@@ -265,6 +266,10 @@ func (sc tokenScenes) tokensEnd(t *testing.T) {
 		if e.Type == "secret" {
 			t.Error("the stream shows what came after its token's end")
 		}
+	}
+	// The proxy asks about a silent WebSocket every 20 s at most, and not only at the next recheck, after a minute.
+	if code := socket.Closed(t); code != 4403 {
+		t.Errorf("the WebSocket is closed with %d", code)
 	}
 }
 
@@ -277,7 +282,7 @@ func (sc tokenScenes) publishingNeedsPermission(t *testing.T) {
 		channel string
 		want    int
 	}{
-		{nil, "news", 401}, {bearer("wrong"), "news", 401}, {bearer(reader), "news", 401},
+		{nil, "news", 401}, {bearer("wrong"), "news", 401}, {bearer(reader), "news", 403},
 		{bearer(writer), "team-a", 200}, {bearer(writer), "news", 403}, {bearer("the-api-key"), "hidden", 200},
 	} {
 		answer, _ := post(t, hub.URL("/api/publish"), `{"channel":"`+c.channel+`","data":1}`, c.header)
