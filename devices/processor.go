@@ -57,6 +57,7 @@ type Processor struct {
 	mu    sync.Mutex
 	cache *cache
 	names names
+	hooks patience
 
 	events, refused, repeated, ignored, late atomic.Uint64
 }
@@ -155,6 +156,13 @@ func (p *Processor) publish(ctx context.Context, reports []report, v *view, stat
 		var wrong *channels.DraftError
 		if errors.As(err, &wrong) && wrong.Index >= 0 && wrong.Index < len(f.drafted) {
 			reports[f.drafted[wrong.Index]].refused = wrong.Err.Error()
+			continue
+		}
+		var failed *channels.HookError
+		if errors.As(err, &failed) && len(f.drafted) > 0 && p.hooks.ends(time.Now()) {
+			for _, i := range f.drafted {
+				reports[i].refused = failed.Error()
+			}
 			continue
 		}
 		return f, events, err

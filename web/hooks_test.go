@@ -28,6 +28,8 @@ func TestPublishersAreToldWhatHooksHaveDecided(t *testing.T) {
 			return &channels.RefusedError{Reason: "too loud"}
 		case `"fail"`:
 			return errors.New("SECRET")
+		case `"nonsense"`:
+			d.Type = "stream-error"
 		}
 		return nil
 	})
@@ -42,6 +44,10 @@ func TestPublishersAreToldWhatHooksHaveDecided(t *testing.T) {
 	w = h.postEvents(`{"channel":"foo","data":"fail"}`)
 	if p := wantProblem(t, w, http.StatusServiceUnavailable); p.Error.Code != "hook-failed" || strings.Contains(w.Body.String(), "SECRET") {
 		t.Errorf("the failure is %+v", p)
+	}
+	// What a hook makes of an event is not the publisher's mistake.
+	if p := wantProblem(t, h.postEvents(`{"channel":"foo","data":"nonsense"}`), http.StatusServiceUnavailable); p.Error.Code != "hook-failed" {
+		t.Errorf("the nonsense is %+v", p)
 	}
 	h.hook(func(context.Context, *channels.Draft) error { return channels.ErrDrop })
 	if status, body := h.replay("1", "Authorization", keyed); status != http.StatusUnprocessableEntity || !strings.Contains(body, "dropped") {

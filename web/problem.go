@@ -114,13 +114,13 @@ func knownProblem(err error) *problem {
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &hook):
+		return &problem{status: http.StatusServiceUnavailable, code: "hook-failed",
+			message: "What must be asked before publishing does not answer now; nothing was published, try again."}
 	case errors.As(err, &invalid):
 		return &problem{status: http.StatusUnprocessableEntity, code: "invalid", message: invalid.Error(), at: invalid.Field}
 	case errors.Is(err, channels.ErrNotFound):
 		return &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such thing."}
-	case errors.As(err, &hook):
-		return &problem{status: http.StatusServiceUnavailable, code: "hook-failed",
-			message: "What must be asked before publishing does not answer now; nothing was published, try again."}
 	case errors.As(err, &refused):
 		return &problem{status: http.StatusUnprocessableEntity, code: "refused", message: refused.Error()}
 	case errors.Is(err, channels.ErrDrop):
