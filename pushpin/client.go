@@ -54,7 +54,7 @@ type Options struct {
 	BodyLimit int
 
 	// QueueBytes bounds what waits for each proxy; when it is reached, the oldest items are
-	// dropped, and viewers are told to ask for them when the proxy is back. 0 means 16 MiB.
+	// dropped, and viewers are told to ask for them when the proxy is back. 0 means 32 MiB.
 	QueueBytes int
 
 	// RequestTimeout bounds each request; 0 means 15 s, which leaves room for a proxy that is so
@@ -77,7 +77,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.WritesPerSecond = cmp.Or(o.WritesPerSecond, 20_000)
 	o.BodyLimit = cmp.Or(o.BodyLimit, DefaultBodyLimit)
-	o.QueueBytes = cmp.Or(o.QueueBytes, 16<<20)
+	o.QueueBytes = cmp.Or(o.QueueBytes, 32<<20)
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, 15*time.Second)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 5*time.Second)
 	return o
