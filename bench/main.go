@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/griphub/griphub/bench/subject"
 )
@@ -108,11 +110,9 @@ func run(ctx context.Context, args []string) error {
 	b := &bench{
 		options: o, table: table, log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
-	rep, err := b.run(ctx)
-	if err != nil {
-		return err
-	}
-	return rep.publish(o)
+	// A run that is ended before its time tells what it has found.
+	rep, ended := b.run(ctx)
+	return errors.Join(rep.publish(o), ended)
 }
 
 // build makes the griphub that is measured from the same tree.
@@ -148,40 +148,54 @@ type bench struct {
 	options options
 	table   []row
 	log     *slog.Logger
+	began   time.Time
 }
 
-// run measures every side of every row once in each round, so that what changes on the machine meets all alike.
+// A place is where a result belongs.
+type place struct{ row, side string }
+
+// run measures every side of every row once in each round, so that what changes on the machine meets all alike. The report is of
+// what was measured before ctx ended.
 func (b *bench) run(ctx context.Context) (*report, error) {
-	type place struct{ row, side string }
+	b.began = time.Now().UTC()
 	results := make(map[place][]result)
 	failures := make(map[place][]string)
 	for round := range b.options.rounds {
 		for _, r := range b.table {
 			for _, s := range r.sides {
-				if err := ctx.Err(); err != nil {
-					return nil, err
-				}
 				at := place{r.name, s.name}
 				got, err := b.measure(ctx, r, s)
-				if err != nil {
+				switch {
+				case ctx.Err() != nil:
+					return b.report(results, failures), ctx.Err()
+				case err != nil:
 					failures[at] = append(failures[at], err.Error())
-				} else {
+				default:
 					results[at] = append(results[at], got)
 				}
 				b.log.Info("measured", "round", round+1, "row", r.name, "side", s.name, "values", got.Values, "error", err)
 			}
 		}
 	}
+	return b.report(results, failures), nil
+}
+
+func (b *bench) report(results map[place][]result, failures map[place][]string) *report {
 	rep := newReport(b.options)
+	rep.Began = b.began
 	for _, r := range b.table {
 		var sides []*summary
 		for _, s := range r.sides {
 			at := place{r.name, s.name}
-			sides = append(sides, summarize(s.name, results[at], failures[at]))
+			if len(results[at])+len(failures[at]) > 0 {
+				sides = append(sides, summarize(s.name, results[at], failures[at]))
+			}
 		}
-		rep.add(r, sides)
+		if len(sides) > 0 {
+			rep.add(r, sides)
+		}
 	}
-	return rep, nil
+	return rep
 }
 
 func (b *bench) measure(ctx context.Context, r row, s side) (result, error) {

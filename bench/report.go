@@ -55,7 +55,7 @@ func thisMachine() machine {
 }
 
 func newReport(o options) *report {
-	return &report{Machine: thisMachine(), Began: time.Now().UTC(), Scale: o.scale, Rounds: o.rounds}
+	return &report{Machine: thisMachine(), Scale: o.scale, Rounds: o.rounds}
 }
 
 func (r *report) add(row row, sides []*summary) {
