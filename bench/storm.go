@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/griphub/griphub/bench/load"
@@ -111,7 +112,7 @@ func (c crowd) by(starter subject.Griphub) func(context.Context, *measurement) (
 		}
 		r = newResult()
 		r.use(now, 0)
-		r.Values[memory] = r.Usage["griphub"].RSS
+		r.Values[memory] = r.Usage[filepath.Base(m.site.Griphub)].RSS
 		return r, nil
 	}
 }
