@@ -38,7 +38,7 @@ const (
 	lost       metric = "lost"       // likewise
 	duplicated metric = "duplicated" // likewise
 	closed     metric = "closed"     // streams
-	refused    metric = "refused"    // attempts to open a stream again
+	refused    metric = "refused"    // attempts to open a stream that failed
 	recovery   metric = "recovery_s" // from the last publish to the last delivery
 	opening    metric = "opening_s"  // until all streams were held
 	memory     metric = "memory_mb"  // of griphub, in megabytes

@@ -23,7 +23,7 @@ func (s storm) by(starter subject.Starter) func(context.Context, *measurement) (
 	return func(ctx context.Context, m *measurement) (result, error) {
 		s := s
 		s.viewers = m.scaled(s.viewers, 10)
-		crowd := audience{channels: 1, viewers: s.viewers, options: load.Options{Resume: s.resumes, AtOnce: 500}}
+		crowd := audience{channels: 1, viewers: s.viewers, options: load.Options{Resume: true, AtOnce: 500}}
 		return m.stage(ctx, starter, crowd, func(sc *scene) (result, error) { return s.run(ctx, sc) })
 	}
 }

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	// AtOnce bounds the connections that are being made at the same time; 0 means 64.
 	AtOnce int
-	// Resume makes streams that are opened again say where they stood (Last-Event-ID), as an EventSource does.
+	// Resume makes streams come back, also in the measurement, and say where they stood (Last-Event-ID), as an EventSource does.
 	Resume bool
 }
 
@@ -136,7 +136,7 @@ func (a *Audience) Cool() {
 	}
 }
 
-// Measure begins to count, from the mark 1 on each channel. A stream that ends from now on remains closed.
+// Measure begins to count, from the mark 1 on each channel. A stream that ends from now on remains closed, unless it resumes.
 func (a *Audience) Measure() {
 	a.latency.Reset()
 	a.measuring.Store(true)
@@ -162,7 +162,7 @@ type Count struct {
 	Duplicated uint64 // a second time, or after a later one
 	Lost       uint64
 	Closed     uint64 // streams that the server has ended
-	Refused    uint64 // attempts to open a stream again
+	Refused    uint64 // attempts to open a stream that failed, and streams that were ended and resume
 	Last       time.Time
 }
 

@@ -43,7 +43,7 @@ type stream struct {
 // reopenAfter is how long a stream waits that was cut before the measurement, or refused.
 const reopenAfter = 100 * time.Millisecond
 
-// run keeps the stream open until ctx ends or, in the measurement, the server ends it.
+// run keeps the stream open until ctx ends or, in the measurement, the server ends it and it is none that resumes.
 func (s *stream) run(ctx context.Context) {
 	for {
 		err := s.watch(ctx)
@@ -58,7 +58,7 @@ func (s *stream) run(ctx context.Context) {
 			continue
 		}
 		if s.of.measuring.Load() {
-			if wasOpen {
+			if wasOpen && !s.of.resumes {
 				s.of.closed.Add(1)
 				return
 			}
