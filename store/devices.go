@@ -152,13 +152,20 @@ type deviceQuery struct {
 
 // deviceQuery puts the statement together of what the filter asks for, and nothing else, so that an index can serve it.
 func (s statements) deviceQuery(f devices.Filter, after channels.DeviceRef, limit int) deviceQuery {
-	q := deviceQuery{args: map[string]any{"limit": limit}}
-	base, place, order := "list devices", "after device", "by device"
-	if f.Group != "" {
-		base, place, order = "list devices of group", "after device of group", "by device of group"
-		q.args["group"] = f.Group
+	if f.Type != "" && after.Type < f.Type {
+		after = channels.DeviceRef{Type: f.Type}
 	}
-	q.args["after_type"], q.args["after_id"] = after.Type, after.ID
+	q := deviceQuery{args: map[string]any{"limit": limit, "after_id": after.ID}}
+	base, place, order := "list devices", "after device", "by device"
+	switch {
+	case f.Group != "":
+		base, place, order = "list devices of group", "after device of group", "by device of group"
+		q.args["group"], q.args["after_type"] = f.Group, after.Type
+	case f.Type != "" && after.Type == f.Type:
+		place = "after device of type"
+	default:
+		q.args["after_type"] = after.Type
+	}
 	conditions := []string{s[place]}
 	add := func(given bool, condition, name string, value any) {
 		if given {

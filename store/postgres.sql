@@ -289,6 +289,9 @@ SELECT {device} FROM griphub.devices AS d
 -- name: after device
 (d.type, d.id) > (@after_type, @after_id)
 
+-- name: after device of type
+d.id > @after_id
+
 -- name: by device
 ORDER BY d.type, d.id LIMIT @limit
 

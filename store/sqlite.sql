@@ -188,6 +188,9 @@ SELECT {device} FROM devices AS d
 -- name: after device
 (d.type, d.id) > (@after_type, @after_id)
 
+-- name: after device of type
+d.id > @after_id
+
 -- name: by device
 ORDER BY d.type, d.id LIMIT @limit
 
