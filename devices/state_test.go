@@ -1,7 +1,9 @@
 package devices_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -316,4 +318,34 @@ func TestARetainedStateIsToldWhereItIsNew(t *testing.T) {
 	if got := h.owners(); len(got) != 1 || d.Status != devices.Online || *d.Temperature != 5 || !d.LastSeen.IsZero() {
 		t.Errorf("the owner got %q, device %+v", got, d)
 	}
+}
+
+func FuzzState(f *testing.F) {
+	f.Add([]byte(`{"status":"online","temperature":21.50,"humidity":null,"latitude":-0.0,"longitude":180,"battery_level":0,"timestamp":"2025-01-15T12:00:00Z"}`), "c-1")
+	f.Add([]byte(`{"device_code":"c-1","status":"OFFLINE","firmware_version":"1","latitude":1e-400}`), "")
+	f.Fuzz(func(t *testing.T, payload []byte, code string) {
+		h := owned()
+		m := state(code, string(payload))
+		m.Payload = payload
+		process(t, processor(h), m)
+		if len(h.refused) > 0 {
+			if len(h.events) > 0 {
+				t.Errorf("%s is refused (%s), and makes events %q", payload, h.reasons(), h.data())
+			}
+			return
+		}
+		var keys map[string]any
+		if told := h.owners(); len(told) != 1 || json.Unmarshal([]byte(told[0]), &keys) != nil || len(keys) != 15 {
+			t.Fatalf("of %s the owner gets %q", payload, told)
+		}
+		d := h.device(t, "p-1")
+		for what, v := range map[string]*float64{"latitude": d.Latitude, "longitude": d.Longitude, "temperature": d.Temperature, "humidity": d.Humidity} {
+			if v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0) || what == "latitude" && math.Abs(*v) > 90 || what == "longitude" && math.Abs(*v) > 180) {
+				t.Errorf("%s makes the %s %v", payload, what, *v)
+			}
+		}
+		if !d.Status.Known() {
+			t.Errorf("%s makes the status %q", payload, d.Status)
+		}
+	})
 }
