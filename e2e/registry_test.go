@@ -67,7 +67,7 @@ func TestTheRegistryIsKeptByCommand(t *testing.T) {
 		"set valve":                             `griphub: devices set: "valve" is not TYPE/ID: device id: empty` + "\n",
 		"remove valve/0 valve/9":                "griphub: devices remove: device valve/9: not found\n",
 		"show valve/9":                          "griphub: show device valve/9: there is no such device\n",
-		"list --status fine":                    `griphub: list: status: "fine" is not known` + "\n",
+		"list --status fine":                    `griphub: devices list: status: "fine" is not known` + "\n",
 		"list --after x":                        `griphub: devices list: --after: "x" is not TYPE/ID: device id: empty` + "\n",
 		"import fleet.txt":                      "griphub: devices import: the file's name does not end in .csv or .jsonl; give --format\n",
 		"import none.csv":                       "griphub: devices import: open none.csv: no such file or directory\n",

@@ -148,6 +148,9 @@ func TestAListOfDevicesIsNarrowed(t *testing.T) {
 			t.Errorf("%s: %s, want %s", q, got, want)
 		}
 	}
+	h.asked(h.direct("/api/devices?type=pump", "X-User", "7"), http.StatusOK, map[string]string{"cursor": `"iot_pump:1"`})
+	h.asked(h.direct("/api/devices?limit=4", "X-User", "7"), http.StatusOK, map[string]string{"cursor": `"iot_pump:1,iot_valve:0"`})
+	h.asked(h.direct("/api/devices?type=pump"), http.StatusOK, map[string]string{"cursor": `""`, "devices": "[]"})
 	for _, q := range []string{"?status=fine", "?active=perhaps", "?owner=%00", "?text=" + strings.Repeat("x", 300)} {
 		wantProblem(t, h.direct("/api/devices"+q, "X-User", "7"), http.StatusBadRequest)
 	}

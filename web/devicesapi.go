@@ -24,7 +24,8 @@ func (s *Server) registerDevices(api gin.IRouter) {
 }
 
 // listDevices answers GET /api/devices?type=&status=&owner=&group=&active=&text=&after=&limit=. "after" is the last device
-// of the page before, as {type}/{id}. The answer has the cursor of the streams of the devices' types, of the same moment.
+// of the page before, as {type}/{id}. The answer has the cursor of the streams of the devices' types that the
+// reader may see, of the same moment.
 func (s *Server) listDevices(c *gin.Context) error {
 	principal, err := s.authenticate(c.Request)
 	if err != nil {
@@ -65,9 +66,28 @@ func (s *Server) listDevices(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if cursor, err = s.readable(c, principal, cursor); err != nil {
+		return err
+	}
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, gin.H{"devices": visible, "next": next, "cursor": cursor})
 	return nil
+}
+
+// readable keeps the positions in channels that the principal may read.
+func (s *Server) readable(c *gin.Context, p channels.Principal, cursor channels.Cursor) (channels.Cursor, error) {
+	var kept channels.Cursor
+	for _, position := range cursor {
+		err := s.authorize(c.Request.Context(), p, []channels.Channel{position.Channel})
+		var no *refusal
+		switch {
+		case err == nil:
+			kept = append(kept, position)
+		case !errors.As(err, &no):
+			return nil, err
+		}
+	}
+	return kept, nil
 }
 
 // typeChannels are those of the type that was asked for, or of the types of the devices.

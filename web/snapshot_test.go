@@ -198,7 +198,7 @@ func TestASnapshotOfManyPagesIsTrueWhateverHappensMeanwhile(t *testing.T) {
 
 	// Cut off anywhere, the viewer comes back with the id that it has.
 	events := v.events()
-	for cut := 0; cut < len(events); cut += 1 + random.IntN(40) {
+	for cut := 0; cut < len(events); cut += 1 + random.IntN(90) {
 		p := picture{}
 		p.fold(t, events[:cut+1])
 		again := h.viewWhile(meanwhile(), "/iot/stream/pump/?snapshot=1", "X-User", "7", "Last-Event-ID", events[cut].ID)

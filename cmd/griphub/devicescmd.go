@@ -53,7 +53,7 @@ func (f *filterFlags) read(cmd *cobra.Command) (devices.Filter, error) {
 		f.filter.Active = &f.active
 	}
 	if err := f.filter.Validate(); err != nil {
-		return f.filter, usageError{fmt.Errorf("%s: %w", cmd.Name(), err)}
+		return f.filter, usageError{fmt.Errorf("devices %s: %w", cmd.Name(), err)}
 	}
 	return f.filter, nil
 }
