@@ -31,7 +31,7 @@ const brokerLedger = 1000
 // stand still when a publisher comes in between. A Bridge would therefore be a poor client of it.
 type Broker struct {
 	server   *mqtt.Server
-	listener *listeners.TCP
+	listener *doorway
 	intake   *intake
 }
 
@@ -45,7 +45,7 @@ func NewBroker(addr string, rules Rules, processor Processor, marks devices.Mark
 		return nil, fmt.Errorf("mqtt broker: %s is not a loopback address; it asks nobody who they are", addr)
 	}
 	b := &Broker{
-		listener: listeners.NewTCP(listeners.Config{ID: "tcp", Address: addr}),
+		listener: &doorway{TCP: listeners.NewTCP(listeners.Config{ID: "tcp", Address: addr})},
 		intake:   newIntake(processor, marks, "mqtt-broker", newLedger(brokerLedger, 0), log),
 	}
 	capabilities := mqtt.NewDefaultServerCapabilities()
@@ -57,6 +57,7 @@ func NewBroker(addr string, rules Rules, processor Processor, marks devices.Mark
 		SysTopicResendInterval: 60,
 		InlineClient:           true,
 	})
+	b.listener.clients = &b.server.Listeners.ClientsWg
 	hook := &hook{rules: rules, intake: b.intake, server: b.server}
 	if err := b.server.AddHook(hook, nil); err != nil {
 		return nil, fmt.Errorf("mqtt broker: %w", err)

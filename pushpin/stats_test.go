@@ -2,11 +2,13 @@ package pushpin_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -40,6 +42,34 @@ func holdPlainly(w http.ResponseWriter, a ask) {
 	_, _ = w.Write([]byte("open\n"))
 }
 
+// stay watches until leave is called or the test ends, and comes back as browsers do: a busy Pushpin cuts a stream off now
+// and then.
+func stay(t *testing.T, url string) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: patience}}
+		for again := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-again.C {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+			if err != nil {
+				return
+			}
+			if resp, err := client.Do(req); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+		}
+	}()
+	leave = sync.OnceFunc(func() {
+		cancel()
+		<-left
+	})
+	t.Cleanup(leave)
+	return leave
+}
+
 func viewers(a *pushpin.Audience, c channels.Channel) int {
 	sum := 0
 	for _, p := range a.Presence(c) {
@@ -57,18 +87,18 @@ func TestViewersOfAllProxiesAreCounted(t *testing.T) {
 	t.Parallel()
 	one, two := startOrigin(t, holdPlainly), startOrigin(t, holdPlainly)
 	a := startAudience(t, "pre-", one.StatsURL(), two.StatsURL())
-	first := view(t, one.URL()+"/pre-events-a_b")
-	view(t, one.URL()+"/pre-events-a_b")
-	view(t, two.URL()+"/pre-html4-a_b")
-	view(t, two.URL()+"/events-a_b") // of another deployment at the same proxy
-	view(t, two.URL()+"/pre-events-caf%C3%A9")
+	leave := stay(t, one.URL()+"/pre-events-a_b")
+	stay(t, one.URL()+"/pre-events-a_b")
+	stay(t, two.URL()+"/pre-html4-a_b")
+	stay(t, two.URL()+"/events-a_b") // of another deployment at the same proxy
+	stay(t, two.URL()+"/pre-events-caf%C3%A9")
 	wantViewers(t, a, "a_b", 3)
 	wantViewers(t, a, "café", 1)
 	watched, _ := a.Watched()
 	if len(watched) != 2 {
 		t.Errorf("watched are %q", watched)
 	}
-	first.close()
+	leave()
 	wantViewers(t, a, "a_b", 2)
 }
 

@@ -72,14 +72,16 @@ func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change s
 	if err != nil {
 		return nil, err
 	}
-	// Where this returns in the middle of the transaction, the pool closes the connection, which rolls it back.
+	// Where this returns in the middle of a transaction that cannot be rolled back, the pool closes the connection.
 	defer conn.Release()
 	now := p.options.Now()
 	a := &appending{do: p.do, self: p.self, conn: conn.Conn(), now: now, batch: newNumbering(batch.Drafts, now)}
 	if err := a.begin(ctx, p.options.LockWait, change.marks); err != nil {
+		a.rollback(ctx)
 		return nil, broken(ctx, err)
 	}
 	if err := a.number(ctx); err != nil {
+		a.rollback(ctx)
 		return nil, broken(ctx, err)
 	}
 	// From here on the transaction is finished whatever ctx says, as its caller could not tell what became of it.
@@ -92,6 +94,17 @@ func (p *Postgres) tryAppend(ctx context.Context, batch channels.Batch, change s
 		}
 	}
 	return a.batch.finish(), nil
+}
+
+// rollback gives the locks back before the caller hears of the failure: who tries again must not meet its own.
+func (a *appending) rollback(ctx context.Context) {
+	if a.conn.IsClosed() {
+		return
+	}
+	const soon = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), soon)
+	defer cancel()
+	_, _ = a.conn.Exec(ctx, "ROLLBACK") // where it fails, the connection is closed
 }
 
 // broken marks an error that is the connection's and not the statement's.
