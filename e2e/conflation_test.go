@@ -55,14 +55,15 @@ func TestViewersOfAStateEndWithTheLastValues(t *testing.T) {
 		})
 		wantRising(t, viewer.Events())
 	}
-	if n := len(early.Events()); n > pumps*each/4 {
-		t.Errorf("a viewer was shown %d of %d events", n, pumps*each)
-	}
 	e2e.Eventually(t, "the WebSocket has the last message", func() bool {
 		frames := socket.Frames()
 		return len(frames) > 0 && strings.Contains(frames[len(frames)-1].Data, fmt.Sprintf(`"id":"iot_pump:%d"`, pumps*each))
 	})
 	wantChain(t, socket)
+	// A stream that a busy proxy has cut a gap into is repaired from the log, which has everything; the WebSocket shows what was sent.
+	if n := len(socket.Frames()); n > pumps*each/4 {
+		t.Errorf("a viewer was shown %d of %d events", n, pumps*each)
+	}
 	socket.Close(t, websocket.StatusNormalClosure, "")
 	if metrics := e2e.Get(t, hub.OpsURL("/metrics")).Body; !strings.Contains(metrics, "griphub_conflated_events_total ") {
 		t.Error("the metrics do not tell how many events were conflated")

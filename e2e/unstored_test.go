@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/griphub/griphub/e2e"
 )
@@ -67,7 +68,14 @@ func TestViewersOfAnUnstoredChannelAreToldOfAnOutage(t *testing.T) {
 	stream.Find(t, "the reset", func(e e2e.Event) bool { return e.Type == "stream-reset" && strings.Contains(e.Data, `"gauge"`) })
 	// Pushpin drops what comes while a connection still has too much to take.
 	last := next
+	const stuck = 15 * time.Second
+	since := time.Now()
 	e2e.Eventually(t, "what comes later is shown", func() bool {
+		if time.Since(since) > stuck {
+			// A Pushpin that was stopped in the middle of a write may keep the connection and its rest to itself.
+			stream.Cut()
+			since = time.Now()
+		}
 		publish(1, 0)
 		events := stream.Events()
 		return number(events[len(events)-1]) >= last
