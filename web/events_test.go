@@ -103,6 +103,7 @@ func TestErrorsOfEventStreamsAreDjangoEventstreams(t *testing.T) {
 	}{
 		"no channels":        {"/events/", nil, bad("No channels specified.")},
 		"no such parameter":  {"/events/?channels=a", nil, bad("No channels specified.")},
+		"a filter by type":   {"/events/foo/?messages_types=x", nil, bad("messages_types is not offered; listen for the types you want.")},
 		"eleven channels":    {eleven, nil, bad("Channel limit exceeded.")},
 		"a broken header":    {"/events/foo/", []string{"Last-Event-ID", "foo"}, bad("Failed to parse Last-Event-ID or lastEventId.")},
 		"a broken parameter": {"/events/foo/?lastEventId=foo:x", nil, bad("Failed to parse Last-Event-ID or lastEventId.")},

@@ -104,6 +104,9 @@ func (s *Server) openStream(r *http.Request, f *family, chans selector) (st *str
 	if st.from, err = resumePosition(r); err != nil {
 		return nil, err
 	}
+	if f == s.families.events && r.URL.Query().Has("messages_types") {
+		return nil, errNoTypes
+	}
 	kicked, err := s.kicksBefore(r.Context(), r.Header.Get("Last-Event-ID") != "")
 	if err != nil {
 		return nil, err
@@ -124,6 +127,10 @@ func (s *Server) openStream(r *http.Request, f *family, chans selector) (st *str
 	// Where viewers with equal rights share a next link, the kick of one has ended it for all of them, without a word.
 	return st, refuseKicked(kicked, st.principal.User, st.channels)
 }
+
+// errNoTypes refuses what django-eventstream's viewset takes and does not do: streams carry all types of their channels.
+var errNoTypes = &refusal{status: http.StatusBadRequest, condition: "bad-request",
+	text: "Invalid request: messages_types is not offered; listen for the types you want."}
 
 // authorize refuses unless the principal may read every channel.
 func (s *Server) authorize(ctx context.Context, p channels.Principal, chans []channels.Channel) error {
