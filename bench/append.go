@@ -9,7 +9,6 @@ import (
 
 	"github.com/griphub/griphub/bench/load"
 	"github.com/griphub/griphub/bench/subject"
-	"github.com/griphub/griphub/bench/usage"
 )
 
 // Appends are events that nobody watches, published by so many clients, each with one request at a time.
@@ -28,23 +27,7 @@ func (a appends) by(starter subject.Griphub) func(context.Context, *measurement)
 			return r, err
 		}
 		defer func() { err = errors.Join(err, s.Stop()) }()
-		before, err := usage.Take()
-		if err != nil {
-			return r, err
-		}
-		profiled := m.begin(ctx, s)
-		took, err := a.publish(ctx, s.(*subject.Hub))
-		if err := errors.Join(err, profiled()); err != nil {
-			return r, err
-		}
-		after, err := usage.Take()
-		if err != nil {
-			return r, err
-		}
-		r = newResult()
-		r.Values[rate] = float64(a.events) / took.Seconds()
-		r.use(after.Since(before), float64(a.events))
-		return r, nil
+		return m.timed(ctx, s, a.events, func() (time.Duration, error) { return a.publish(ctx, s.(*subject.Hub)) })
 	}
 }
 
@@ -105,25 +88,11 @@ func (h holding) by(starter subject.Griphub) func(context.Context, *measurement)
 		if h.missed > 0 {
 			cursor = hub.Cursor(channel, stored-h.missed)
 		}
-		before, err := usage.Take()
-		if err != nil {
-			return r, err
-		}
-		profiled := m.begin(ctx, s)
-		began := time.Now()
-		err = h.ask(ctx, hub, channel, cursor)
-		took := time.Since(began)
-		if err := errors.Join(err, profiled()); err != nil {
-			return r, err
-		}
-		after, err := usage.Take()
-		if err != nil {
-			return r, err
-		}
-		r = newResult()
-		r.Values[rate] = float64(h.requests) / took.Seconds()
-		r.use(after.Since(before), float64(h.requests))
-		return r, nil
+		return m.timed(ctx, s, h.requests, func() (time.Duration, error) {
+			began := time.Now()
+			err := h.ask(ctx, hub, channel, cursor)
+			return time.Since(began), err
+		})
 	}
 }
 

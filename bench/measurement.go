@@ -36,6 +36,28 @@ func (m *measurement) begin(ctx context.Context, s subject.Subject) (wait func()
 	return func() error { return <-done }
 }
 
+// timed has the subject do n units of work, and tells how many it did a second and what that took of every process. The
+// work tells how long it was.
+func (m *measurement) timed(ctx context.Context, s subject.Subject, n int, work func() (time.Duration, error)) (r result, err error) {
+	before, err := usage.Take()
+	if err != nil {
+		return r, err
+	}
+	profiled := m.begin(ctx, s)
+	took, err := work()
+	if err := errors.Join(err, profiled()); err != nil {
+		return r, err
+	}
+	after, err := usage.Take()
+	if err != nil {
+		return r, err
+	}
+	r = newResult()
+	r.Values[rate] = float64(n) / took.Seconds()
+	r.use(after.Since(before), float64(n))
+	return r, nil
+}
+
 // scaled is the share of n that the run's scale asks for, at least least.
 func (m *measurement) scaled(n, least int) int {
 	return max(least, int(math.Round(float64(n)*m.scale)))
