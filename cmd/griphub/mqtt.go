@@ -54,13 +54,14 @@ type electedBridge struct {
 	log       *slog.Logger
 
 	mu      sync.Mutex
+	made    time.Time
 	current *mqttbridge.Bridge // nil while another process leads
 	past    mqttbridge.Stats   // of bridges that have ended
 }
 
 // newElectedBridge checks the configuration.
 func newElectedBridge(cfg mqttbridge.Config, p *devices.Processor, db store.Store, w *watchman, m newMonitor, log *slog.Logger) (*electedBridge, error) {
-	e := &electedBridge{config: cfg, processor: p, db: db, watchman: w, monitor: m, log: log}
+	e := &electedBridge{config: cfg, processor: p, db: db, watchman: w, monitor: m, log: log, made: time.Now()}
 	_, err := e.bridge()
 	return e, err
 }
@@ -143,10 +144,17 @@ func (e *electedBridge) Connected() bool {
 	return b != nil && b.Connected()
 }
 
+// leadSoon is how long a process may take to find that nobody else leads. Whoever publishes because this one is ready must
+// not be ahead of its session at the broker.
+const leadSoon = 5 * time.Second
+
 // Err is nil also while another process leads: this one serves viewers all the same.
 func (e *electedBridge) Err() error {
-	if b := e.get(); b != nil {
+	switch b := e.get(); {
+	case b != nil:
 		return b.Err()
+	case time.Since(e.made) < leadSoon:
+		return errors.New("mqtt: finding out whether another process leads")
 	}
 	return nil
 }
