@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.0.0+$$(git rev-pars
 # In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
 export GOFLAGS := $(GOFLAGS)$(shell git rev-parse HEAD >/dev/null 2>&1 || echo ' -buildvcs=false')
 
-.PHONY: help run build test lint chaos bench fuzz vuln compose-check kubernetes-check deb deploy-check clean
+.PHONY: help run build test lint reference chaos bench fuzz vuln compose-check kubernetes-check deb deploy-check clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ build: ## build bin/griphub
 test: ## install what the tests need, then run vet and all tests with the race detector
 	@scripts/install-deps test
 	@scripts/test
+
+reference: ## write docs/reference anew from what the program says of itself
+	@go test ./cmd/griphub -count=1 -run TestTheReferenceIsCurrent -write-reference
 
 chaos: ## break everything 200 times with each set-up (SEED=… repeats; FAULTS=…, DB=sqlite|dev|postgres)
 	@scripts/install-deps test

@@ -16,7 +16,7 @@ value comes from. Any secret may be given as ` + "`…_file`" + `, the name of a
 |---|---|---|---|
 `
 
-// WriteReference writes the reference of all keys in Markdown, the file docs/configuration.md.
+// WriteReference writes the reference of all keys in Markdown, the file docs/reference/configuration.md.
 func WriteReference(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(referenceHead)
