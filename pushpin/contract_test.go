@@ -29,40 +29,11 @@ func TestAHintRepeatsALongPoll(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			o := startOrigin(t, func(w http.ResponseWriter, a ask) {
-				if a.n > 2 {
-					fmt.Fprint(w, "news")
-					return
-				}
-				set(w, "Grip-Hold", "response", "Grip-Channel", "c; prev-id=5")
-			})
-			body := make(chan string)
-			go func() { body <- fetch(o.URL() + "/poll?cursor=5") }()
-			o.settle("/poll?cursor=5")
-			o.post(c.hint)
-			if last := o.wantAsk("/poll?cursor=5", 3).last; last != c.wantLast {
+			if last := afterHint(t, "c; prev-id=5", c.hint); last != c.wantLast {
 				t.Errorf("Grip-Last %q, want %q", last, c.wantLast)
-			}
-			if got := <-body; got != "news" {
-				t.Errorf("body %q", got)
 			}
 		})
 	}
-}
-
-// fetch returns the body, or what went wrong.
-func fetch(url string) string {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	resp, err := client.Get(url)
-	if err != nil {
-		return err.Error()
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err.Error()
-	}
-	return string(body)
 }
 
 func TestAnEventBetweenReadAndHoldIsNoticed(t *testing.T) {
@@ -265,7 +236,7 @@ func TestRecoverMakesHoldersAskAgain(t *testing.T) {
 		set(w, "Grip-Hold", mode, "Grip-Channel", "c; prev-id=5", "Grip-Link", "</next>; rel=next")
 		fmt.Fprintln(w, "open")
 	})
-	go fetch(o.URL() + "/poll")
+	go poll(t, o.URL()+"/poll")
 	view(t, o.URL()+"/s")
 	o.wantAsk("/poll", 2)
 	o.wantAsk("/next", 1)
@@ -331,7 +302,7 @@ func TestOneItemServesEveryKindOfSubscriber(t *testing.T) {
 	}
 	defer ws.CloseNow()
 	wantMessage(ctx, t, ws, "open")
-	go fetch(o.URL() + "/poll")
+	go poll(t, o.URL()+"/poll")
 	v := view(t, o.URL()+"/s")
 	o.wantAsk("/poll", 2)
 	v.want("open")

@@ -80,22 +80,9 @@ func TestAChannelOfItsOwnMakesEachViewerAsk(t *testing.T) {
 
 func TestALongPollTellsItsPositionOnAChannelWithoutItems(t *testing.T) {
 	t.Parallel()
-	o := startOrigin(t, func(w http.ResponseWriter, a ask) {
-		if a.n > 2 {
-			fmt.Fprint(w, "bye")
-			return
-		}
-		set(w, "Grip-Hold", "response", "Grip-Channel", "events-c; prev-id=5, kicks-c; prev-id=3")
-	})
-	body := make(chan string)
-	go func() { body <- fetch(o.URL() + "/poll") }()
-	o.settle("/poll")
-	o.post(hint("kicks-c", "", ""))
-	if last := o.wantAsk("/poll", 3).last; last != "events-c; last-id=5,kicks-c; last-id=3" {
-		t.Errorf("Grip-Last %q", last)
-	}
-	if got := <-body; got != "bye" {
-		t.Errorf("body %q", got)
+	const want = "events-c; last-id=5,kicks-c; last-id=3"
+	if last := afterHint(t, "events-c; prev-id=5, kicks-c; prev-id=3", hint("kicks-c", "", "")); last != want {
+		t.Errorf("Grip-Last %q, want %q", last, want)
 	}
 }
 

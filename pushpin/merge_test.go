@@ -261,8 +261,8 @@ func TestMergedItemsServeEveryKindOfViewer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer socket.CloseNow()
-	poll := make(chan string, 1)
-	go func() { poll <- fetch(o.URL() + "/poll") }()
+	polled := make(chan string, 1)
+	go func() { polled <- poll(t, o.URL()+"/poll") }()
 	o.wantAsk("/next/c", 1)
 	o.wantAsk("/poll", 2)
 
@@ -279,7 +279,7 @@ func TestMergedItemsServeEveryKindOfViewer(t *testing.T) {
 			t.Fatalf("the WebSocket gets %q, %v; want event %d", message, err, i)
 		}
 	}
-	if got := <-poll; got != "news" {
+	if got := <-polled; got != "news" {
 		t.Errorf("the poll gets %q", got)
 	}
 	if n := c.Status()[0].Requests; n > events/4 {

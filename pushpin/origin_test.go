@@ -67,9 +67,25 @@ func (o *origin) asks() []ask {
 func (o *origin) settle(path string) {
 	o.t.Helper()
 	o.wantAsk(path, 1)
-	before := len(o.asks())
-	waitFor(o.t, "the request of the first subscriber", func() bool { return len(o.asks()) > before })
+	o.settles(nil)
+}
+
+// settles is settle for the only request that there is, and false if it is cut off before.
+func (o *origin) settles(cut <-chan error) bool {
+	o.t.Helper()
+	whole := true
+	before := max(len(o.asks()), 1)
+	waitFor(o.t, "the request of the first subscriber", func() bool {
+		select {
+		case err := <-cut:
+			o.t.Log(err)
+			whole = false
+		default:
+		}
+		return !whole || len(o.asks()) > before
+	})
 	time.Sleep(200 * time.Millisecond) // nothing tells when the answer has arrived
+	return whole
 }
 
 // wantAsk waits for the nth request for the path.
