@@ -265,6 +265,72 @@ SELECT p.seq - 1 FROM griphub.positions AS p JOIN griphub.events AS e ON e.id = 
 WHERE p.channel_id = $1 AND p.seq > (SELECT max(low) FROM search) AND e.time >= $2
 ORDER BY p.seq LIMIT 1
 
+-- name: entries
+-- Everything in the order in which it was stored.
+entries (place, event_id) AS NOT MATERIALIZED (SELECT id, id FROM griphub.events)
+
+-- name: entries of channel
+entries (place, event_id) AS NOT MATERIALIZED (
+  SELECT seq, event_id FROM griphub.positions WHERE channel_id = (SELECT id FROM griphub.channels WHERE name = @channel))
+
+-- name: stored before
+-- The last of the entries that were stored before the moment: the highest number that is not behind it, bit by bit.
+search (low, step) AS (
+  SELECT 0::bigint, 1::bigint << 52
+  UNION ALL
+  SELECT low + CASE WHEN (
+      SELECT e.stored FROM entries AS n JOIN griphub.events AS e ON e.id = n.event_id
+      WHERE n.place >= low + step ORDER BY n.place LIMIT 1) < @moment
+    THEN step ELSE 0 END, step / 2
+  FROM search WHERE step > 0
+)
+SELECT max(low) FROM search
+
+-- name: horizon
+-- How far back one page looks.
+SELECT place FROM entries WHERE place > @after AND place < @before ORDER BY place DESC LIMIT 1 OFFSET @depth
+
+-- name: browse
+SELECT n.place, e.stored, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
+  e.device_id, e.key, e.shown, e.replay_of, e.replay, e.time
+FROM entries AS n JOIN griphub.events AS e ON e.id = n.event_id
+WHERE n.place > @after AND n.place < @before
+
+-- name: of type
+e.type = @type
+
+-- name: of scope
+e.scope = @scope
+
+-- name: of device type
+e.device_type = @device_type
+
+-- name: of device
+e.device_id = @device_id
+
+-- name: newest first
+ORDER BY n.place DESC LIMIT @limit
+
+-- name: list channels
+-- $3 is from when on events are counted, $4 how many at most. The search is that of "stored before".
+SELECT c.name, c.head, c.oldest, n.stored, CASE WHEN n.stored >= $3::bigint THEN (
+  SELECT count(*) FROM (
+    SELECT 1 FROM griphub.positions AS p WHERE p.channel_id = c.id AND p.seq > (
+      WITH RECURSIVE search (low, step) AS (
+        SELECT 0::bigint, 1::bigint << 52
+        UNION ALL
+        SELECT low + CASE WHEN (
+            SELECT e.stored FROM griphub.positions AS p JOIN griphub.events AS e ON e.id = p.event_id
+            WHERE p.channel_id = c.id AND p.seq >= low + step ORDER BY p.seq LIMIT 1) < $3::bigint
+          THEN step ELSE 0 END, step / 2
+        FROM search WHERE step > 0
+      ) SELECT max(low) FROM search)
+    LIMIT $4) AS counted) ELSE 0 END
+FROM griphub.channels AS c LEFT JOIN griphub.events AS n ON n.id = (
+  SELECT p.event_id FROM griphub.positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1)
+WHERE c.name > $2 AND ($1::text = '' OR strpos(c.name, $1) > 0)
+ORDER BY c.name LIMIT $5
+
 -- name: refusals
 SELECT id, source, reason, payload, time FROM griphub.refusals WHERE id < $1 ORDER BY id DESC LIMIT $2
 

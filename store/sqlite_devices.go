@@ -44,11 +44,7 @@ type sqliteQuerier interface {
 func (s *SQLite) listDevices(ctx context.Context, on sqliteQuerier, filter devices.Filter, after channels.DeviceRef, limit int) (
 	*sql.Rows, error) {
 	q := s.do.deviceQuery(filter, after, limit)
-	args := make([]any, 0, len(q.args))
-	for name, value := range q.args {
-		args = append(args, sql.Named(name, value))
-	}
-	return on.QueryContext(ctx, q.text, args...)
+	return on.QueryContext(ctx, q.text, named(q.args)...)
 }
 
 // Silent is devices.Silence's.
@@ -85,19 +81,7 @@ func readDevices(rows *sql.Rows, err error) (_ []devices.Device, _ error) {
 }
 
 func scanDevices(rows *sql.Rows, err error) ([]devices.Device, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []devices.Device
-	for rows.Next() {
-		d, err := scanDevice(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, d)
-	}
-	return all, rows.Err()
+	return scanRows(rows, err, scanDevice)
 }
 
 // putDevice writes the state of a device that is there, or is to be registered.

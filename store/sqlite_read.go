@@ -20,7 +20,7 @@ type sqliteReads struct {
 	counted, newestKept, expiredKeys, expiredRefusals    *sql.Stmt
 	devices, withCodes, silent, mark                     *sql.Stmt
 	activities, bookmark, undelivered                    *sql.Stmt
-	expiredUndelivered                                   *sql.Stmt
+	expiredUndelivered, listChannels                     *sql.Stmt
 }
 
 // all names the statements.
@@ -32,7 +32,7 @@ func (r *sqliteReads) all() []prepared {
 		{"has expired keys", &r.expiredKeys}, {"has expired refusals", &r.expiredRefusals},
 		{"devices", &r.devices}, {"devices with codes", &r.withCodes}, {"silent devices", &r.silent}, {"mark", &r.mark},
 		{"activities", &r.activities}, {"bookmark", &r.bookmark}, {"undelivered", &r.undelivered},
-		{"has expired undelivered", &r.expiredUndelivered},
+		{"has expired undelivered", &r.expiredUndelivered}, {"list channels", &r.listChannels},
 	}
 }
 

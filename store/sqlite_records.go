@@ -93,8 +93,12 @@ func (s *SQLite) Undelivered(ctx context.Context, q channels.UndeliveredQuery) (
 }
 
 // readAll reads all rows of a query's answer.
-func readAll[T any](ctx context.Context, stmt *sql.Stmt, scan func(scanner) (T, error), args ...any) (all []T, err error) {
+func readAll[T any](ctx context.Context, stmt *sql.Stmt, scan func(scanner) (T, error), args ...any) ([]T, error) {
 	rows, err := stmt.QueryContext(ctx, args...)
+	return scanRows(rows, err, scan)
+}
+
+func scanRows[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) (all []T, _ error) {
 	if err != nil {
 		return nil, err
 	}

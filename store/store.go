@@ -16,6 +16,7 @@ import (
 type Store interface {
 	channels.Log
 	channels.Records
+	channels.Overview
 	devices.Registry
 	devices.Editor
 	devices.Silence

@@ -17,6 +17,7 @@ import (
 type Log interface {
 	channels.Log
 	channels.Records
+	channels.Overview
 	devices.Registry
 	devices.Editor
 	devices.Silence
@@ -49,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	for _, scenes := range [][]scene{
 		numberScenes(), orderScenes(), batchScenes(), keyScenes(), readScenes(), jumpScenes(), timeScenes(),
 		trimScenes(), textScenes(), registryScenes(), listScenes(), editScenes(), momentScenes(), markScenes(), replayScenes(), recordScenes(),
+		browseScenes(), overviewScenes(),
 	} {
 		for _, s := range scenes {
 			t.Run(s.promise, func(t *testing.T) {

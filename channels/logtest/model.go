@@ -31,6 +31,7 @@ func checkModel(t *testing.T, open func(t *testing.T) Harness) {
 			"latest":  c.latest,
 			"event":   c.event,
 			"moment":  c.moment,
+			"browse":  c.browse,
 			"trim":    c.trim,
 			"jump":    c.jump,
 			"devices": c.devices,
@@ -205,6 +206,29 @@ func (c *comparison) moment(rt *rapid.T) {
 	if got != want {
 		rt.Fatalf("%s at %v: got %d, want %d", name, at, got, want)
 	}
+}
+
+// browse looks for events by their channel, by when the log at hand stored them, and sometimes by a scope that all have.
+func (c *comparison) browse(rt *rapid.T) {
+	c.rt = rt
+	from, until := rapid.SampledFrom(c.moments).Draw(rt, "from"), rapid.SampledFrom(c.moments).Draw(rt, "until")
+	query := channels.EventQuery{
+		Channel: rapid.SampledFrom(append(modelChannels, "")).Draw(rt, "channel"), From: from, Until: until,
+		Scope: rapid.SampledFrom([]channels.Scope{"", channels.ScopeGlobal}).Draw(rt, "scope"), Limit: rapid.IntRange(1, 12).Draw(rt, "limit"),
+	}
+	all := func(log Log) (events []channels.Event) {
+		for q := query; ; {
+			page, err := log.Browse(rt.Context(), q)
+			c.must(err)
+			for i := range page.Events {
+				events = append(events, page.Events[i].Event)
+			}
+			if q.Before = page.Next; q.Before == 0 {
+				return events
+			}
+		}
+	}
+	c.same(all(c.any()), all(c.model))
 }
 
 func (c *comparison) trim(rt *rapid.T) {

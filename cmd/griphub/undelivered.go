@@ -56,49 +56,16 @@ func (a *app) newRequeue() *cobra.Command {
 			}
 			return a.withStore(cmd, func(db store.Store) error {
 				if subscriber != "" {
-					return requeueAll(cmd, db, subscriber)
+					return channels.RequeueAll(cmd.Context(), db, db.Append, subscriber)
 				}
-				return requeue(cmd, db, ids)
+				err := channels.Requeue(cmd.Context(), db, db.Append, ids...)
+				if errors.Is(err, channels.ErrNotFound) {
+					return fmt.Errorf("events requeue: %w", err)
+				}
+				return err
 			})
 		},
 	}
 	cmd.Flags().StringVar(&subscriber, "subscriber", "", "all messages of the subscriber with this `name`")
 	return cmd
-}
-
-// requeue marks all of the messages, or none.
-func requeue(cmd *cobra.Command, db store.Store, ids []int64) error {
-	var batch channels.Batch
-	for _, id := range ids {
-		found, err := db.Undelivered(cmd.Context(), channels.UndeliveredQuery{Before: id + 1, Limit: 1})
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 || found[0].ID != id {
-			return fmt.Errorf("requeue %d: there is no such message", id)
-		}
-		found[0].Requeued = true
-		batch.State = append(batch.State, found[0])
-	}
-	_, err := db.Append(cmd.Context(), batch)
-	return err
-}
-
-func requeueAll(cmd *cobra.Command, db store.Store, subscriber string) error {
-	query := channels.UndeliveredQuery{Subscriber: subscriber, Limit: 1000}
-	for {
-		list, err := db.Undelivered(cmd.Context(), query)
-		if err != nil || len(list) == 0 {
-			return err
-		}
-		var batch channels.Batch
-		for _, u := range list {
-			u.Requeued = true
-			batch.State = append(batch.State, u)
-			query.Before = u.ID
-		}
-		if _, err := db.Append(cmd.Context(), batch); err != nil {
-			return err
-		}
-	}
 }
