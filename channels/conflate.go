@@ -51,6 +51,13 @@ func NewConflater(sink Sink, rules Rules, key func(e *Event) (key string, ok boo
 // Conflated is how many events of a channel were not shown because a newer one was, so far.
 func (c *Conflater) Conflated() uint64 { return c.conflated.Load() }
 
+// Held is how many events it holds back now.
+func (c *Conflater) Held() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held
+}
+
 // Send takes events. It does not block.
 func (c *Conflater) Send(events []Event) {
 	if c.idle {

@@ -74,6 +74,8 @@ type Draft struct {
 	ReplayOf EventID
 	// Replay counts the replays of ReplayOf: 1 for the first. The log counts as it stores.
 	Replay int
+	// Arrival is how the draft came to this process; zero where the event was read from the log.
+	Arrival Arrival
 }
 
 // Shown is how viewers see an event that a hook has changed for them.

@@ -92,6 +92,9 @@ func (p *Publisher) Publish(ctx context.Context, batch Batch) ([]Event, error) {
 	return withDropped(events, drafts, fates), nil
 }
 
+// Waiting is how many batches wait for their transaction now.
+func (p *Publisher) Waiting() int { return len(p.in) }
+
 // submit hands the batch to Run and waits for its transaction.
 func (p *Publisher) submit(ctx context.Context, batch Batch) ([]Event, error) {
 	s := &submission{batch: batch, done: make(chan struct{})}

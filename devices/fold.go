@@ -39,6 +39,10 @@ func (p *Processor) fold(reports []report, v *view) *folding {
 			f.batch.Refused = append(f.batch.Refused, refusal(r))
 		}
 	}
+	for place, i := range f.drafted {
+		m := reports[i].message
+		f.batch.Drafts[place].Arrival = channels.Arrival{At: m.Received, Trace: m.Trace}
+	}
 	if changes := f.changes(v.before); len(changes) > 0 {
 		f.batch.State = append(f.batch.State, changes)
 	}

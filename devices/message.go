@@ -80,6 +80,8 @@ type Message struct {
 	Correlation string
 	// Received is the server's time of arrival.
 	Received time.Time
+	// Trace is the trace id of who sent it, as channels.ParseTrace has it; empty for none.
+	Trace string
 	// Silent is the moment since which the device would have had to be heard, of silence messages.
 	Silent time.Time
 	// Retained tells that the broker sent what it had kept, on subscribing: a snapshot of what the

@@ -65,7 +65,7 @@ func TestViewersOfAStateEndWithTheLastValues(t *testing.T) {
 		t.Errorf("a viewer was shown %d of %d events", n, pumps*each)
 	}
 	socket.Close(t, websocket.StatusNormalClosure, "")
-	if metrics := e2e.Get(t, hub.OpsURL("/metrics")).Body; !strings.Contains(metrics, "griphub_conflated_events_total ") {
+	if metrics := e2e.Get(t, hub.OpsURL("/metrics")).Body; !strings.Contains(metrics, "griphub_events_conflated_total ") {
 		t.Error("the metrics do not tell how many events were conflated")
 	}
 	hub.Stop(t)

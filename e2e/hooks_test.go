@@ -181,7 +181,7 @@ func TestHooksDecideForEveryWayOfPublishing(t *testing.T) {
 	if err := <-held; err != nil {
 		t.Error(err)
 	}
-	if metrics := e2e.Get(t, hub.OpsURL("/metrics")).Body; !strings.Contains(metrics, `griphub_hook_failures_total{hook="on_receive"}`) || !strings.Contains(metrics, `griphub_hook_dropped_total{hook="before_send"} 0`) {
+	if metrics := e2e.Get(t, hub.OpsURL("/metrics")).Body; !strings.Contains(metrics, `griphub_hook_failures_total{hook="on_receive"}`) || !strings.Contains(metrics, `griphub_hook_events_dropped_total{hook="before_send"} 0`) {
 		t.Errorf("the metrics do not count hooks")
 	}
 	hub.Stop(t)

@@ -133,7 +133,7 @@ func TestViewersWithASnapshotKnowWhatTheRegistryKnows(t *testing.T) {
 
 	registry := map[string]known{}
 	e2e.Eventually(t, "everything is stored", func() bool {
-		return strings.Contains(e2e.Get(t, hub.OpsURL("/metrics")).Body, fmt.Sprintf("griphub_mqtt_stored_total %d\n", said.Load()))
+		return strings.Contains(e2e.Get(t, hub.OpsURL("/metrics")).Body, fmt.Sprintf("griphub_mqtt_messages_stored_total %d\n", said.Load()))
 	})
 	for line := range strings.Lines(run(t, hub, "devices", "list", "--json")) {
 		var d struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
 )
 
@@ -170,6 +171,11 @@ func (h *hook) OnPublish(client *mqtt.Client, packet packets.Packet) (packets.Pa
 	}
 	message.Payload, message.Received = packet.Payload, time.Now()
 	message.Correlation = string(packet.Properties.CorrelationData)
+	for _, property := range packet.Properties.User {
+		if property.Key == traceProperty {
+			message.Trace = channels.ParseTrace(property.Val)
+		}
+	}
 	d := delivery{
 		message:     message,
 		matched:     true,

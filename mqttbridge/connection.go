@@ -13,6 +13,8 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	"github.com/eclipse/paho.golang/paho/session/state"
+
+	"github.com/griphub/griphub/channels"
 )
 
 const (
@@ -144,6 +146,9 @@ func (c *connection) subscribe(ctx context.Context) error {
 	return nil
 }
 
+// traceProperty is the user property that names the sender's trace (W3C Trace Context for MQTT, section 3).
+const traceProperty = "traceparent"
+
 // receive takes a message from paho. It returns at once unless the queue is full.
 func (c *connection) receive(received paho.PublishReceived) (bool, error) {
 	p := received.Packet
@@ -151,6 +156,7 @@ func (c *connection) receive(received paho.PublishReceived) (bool, error) {
 	m.Payload, m.Retained, m.Received = p.Payload, p.Retain, time.Now()
 	if p.Properties != nil {
 		m.Correlation = string(p.Properties.CorrelationData)
+		m.Trace = channels.ParseTrace(p.Properties.User.Get(traceProperty))
 	}
 	d := delivery{message: m, matched: matched, from: c, lossy: p.QoS == 0, redelivered: p.Duplicate()}
 	if p.QoS > 0 {

@@ -26,8 +26,9 @@ const (
 
 // A message is an item as it is posted. It is encoded once, for all proxies, and never changed.
 type message struct {
-	item grip.Item // for merging, repairs and logs
-	json []byte
+	item   grip.Item // for merging, repairs and logs
+	json   []byte
+	origin origin
 }
 
 // size is what the message holds in memory, about.
@@ -44,9 +45,9 @@ func (m *message) size() int {
 
 var errTooLarge = errors.New("larger than a request may be")
 
-// encode makes messages of items. An item that a proxy would refuse is handed to refuse instead: one
+// encode makes messages of items, each of which has an origin. An item that a proxy would refuse is handed to refuse instead: one
 // of them would spoil the whole batch.
-func encode(items []grip.Item, bodyLimit int, refuse func(*grip.Item, error)) []message {
+func encode(items []grip.Item, origins []origin, bodyLimit int, refuse func(*grip.Item, error)) []message {
 	messages := make([]message, 0, len(items))
 	ends := make([]int, 0, len(items))
 	var buf []byte
@@ -63,7 +64,7 @@ func encode(items []grip.Item, bodyLimit int, refuse func(*grip.Item, error)) []
 			refuse(item, fmt.Errorf("%d bytes: %w", size, errTooLarge))
 			continue
 		}
-		messages = append(messages, message{item: *item})
+		messages = append(messages, message{item: *item, origin: origins[i]})
 		ends = append(ends, len(buf))
 	}
 	start := 0

@@ -42,7 +42,7 @@ type Options struct {
 	// nil logs nothing.
 	Logger *slog.Logger
 
-	// Registerer takes the metrics griphub_publish_*; nil for none. NewClient panics where they are
+	// Registerer takes the metrics griphub_proxy_*, and griphub_event_publish_lag_seconds; nil for none. NewClient panics where they are
 	// registered already.
 	Registerer prometheus.Registerer
 
@@ -101,17 +101,17 @@ type Client struct {
 func NewClient(proxies []grip.Proxy, options Options) *Client {
 	options = options.withDefaults()
 	c := &Client{render: options.Render, log: options.Logger, bodyLimit: options.BodyLimit, drain: options.DrainTimeout}
-	labels := make(map[string]int)
+	labels, lag := make(map[string]int), newLag()
 	for _, p := range proxies {
 		name := p.String()
 		if labels[name]++; labels[name] > 1 {
 			name = fmt.Sprintf("%s#%d", name, labels[name])
 		}
 		port := newPort(p, options.HTTPClient, options.RequestTimeout)
-		c.senders = append(c.senders, newSender(name, port, options))
+		c.senders = append(c.senders, newSender(name, port, options, lag.WithLabelValues(name)))
 	}
 	if options.Registerer != nil {
-		options.Registerer.MustRegister(newCollector(c))
+		options.Registerer.MustRegister(newCollector(c), lag)
 	}
 	return c
 }
@@ -137,17 +137,23 @@ func (c *Client) Send(events []channels.Event) {
 	if len(c.senders) == 0 {
 		return
 	}
-	items := make([]grip.Item, 0, len(events))
+	items, origins := make([]grip.Item, 0, len(events)), make([]origin, 0, len(events))
 	for i := range events {
-		items = c.render(items, &events[i])
+		e := &events[i]
+		items = c.render(items, e)
+		for len(origins) < len(items) {
+			origins = append(origins, origin{e.Arrival, e.ID})
+		}
 	}
-	c.SendItems(items)
+	c.give(items, origins)
 }
 
 // SendItems publishes items that are no events, such as the closing of a stream. It does not block. Items
 // that no proxy would take are logged and left out.
-func (c *Client) SendItems(items []grip.Item) {
-	messages := encode(items, c.bodyLimit, func(item *grip.Item, err error) {
+func (c *Client) SendItems(items []grip.Item) { c.give(items, make([]origin, len(items))) }
+
+func (c *Client) give(items []grip.Item, origins []origin) {
+	messages := encode(items, origins, c.bodyLimit, func(item *grip.Item, err error) {
 		c.log.Error("cannot publish an item", "channel", item.Channel, "id", item.ID, "err", err)
 	})
 	for _, s := range c.senders {
@@ -272,4 +278,5 @@ type Status struct {
 	Requests uint64 // that were made, of any kind and outcome
 	Failures uint64 // requests that got no good answer
 	Repairs  uint64 // times that viewers were told to ask again after a loss
+	Resets   uint64 // channels without numbers whose viewers were told that something is gone for good
 }

@@ -260,22 +260,59 @@ func TestMetrics(t *testing.T) {
 	}
 	got := gather(t, registry)
 	for series, want := range map[string]float64{
-		"griphub_publish_items_total sent URL":       7,
-		"griphub_publish_items_total sent URL#2":     7,
-		"griphub_publish_items_total dropped URL":    0,
-		"griphub_publish_items_total rejected URL":   0,
-		"griphub_publish_request_failures_total URL": 0,
-		"griphub_publish_repairs_total URL":          0,
-		"griphub_publish_queued_items URL":           0,
-		"griphub_publish_queued_bytes URL":           0,
-		"griphub_publish_proxy_up URL":               1,
-		"griphub_publish_proxy_up URL#2":             1,
+		"griphub_proxy_items_total sent URL":       7,
+		"griphub_proxy_items_total sent URL#2":     7,
+		"griphub_proxy_items_total dropped URL":    0,
+		"griphub_proxy_items_total rejected URL":   0,
+		"griphub_proxy_request_failures_total URL": 0,
+		"griphub_proxy_repairs_total URL":          0,
+		"griphub_proxy_resets_total URL":           0,
+		"griphub_proxy_queue_items URL":            0,
+		"griphub_proxy_queue_bytes URL":            0,
+		"griphub_proxy_up URL":                     1,
+		"griphub_proxy_up URL#2":                   1,
 	} {
 		name := strings.Replace(series, "URL", port.server.URL, 1)
 		if value, ok := got[name]; !ok || value != want {
 			t.Errorf("%s is %v, want %v", name, value, want)
 		}
 	}
+}
+
+func TestWhatAProxyTakesLateIsMeasuredFromItsArrival(t *testing.T) {
+	t.Parallel()
+	port := newControlPort(t, nil)
+	registry := prometheus.NewRegistry()
+	c := startClient(t, pushpin.Options{Registerer: registry}, port.proxy())
+	events := run("a", 1, 3)
+	for i := range events {
+		events[i].Arrival = channels.Arrival{At: time.Now().Add(-time.Duration(i) * time.Minute), Trace: strings.Repeat("b", 32)}
+	}
+	c.Send(events)
+	c.Send(run("a", 4, 2)) // nobody has noted when these came
+	if err := flush(t, c); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "griphub_event_publish_lag_seconds" {
+			continue
+		}
+		h := f.GetMetric()[0].GetHistogram()
+		if sum := h.GetSampleSum(); h.GetSampleCount() != 3 || sum < 180 || sum > 180+patience.Seconds() {
+			t.Errorf("%d items took %v s", h.GetSampleCount(), sum)
+		}
+		for _, b := range h.GetBucket() {
+			if e := b.GetExemplar(); e != nil && (b.GetUpperBound() != 300 || e.GetValue() < 120) {
+				t.Errorf("the exemplar is %v", e)
+			}
+		}
+		return
+	}
+	t.Error("nothing is measured")
 }
 
 // gather returns the value of every series, by its name and the values of its labels.

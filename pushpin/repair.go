@@ -96,6 +96,7 @@ func (s *sender) repair(ctx context.Context) error {
 		return err
 	}
 	s.report.Repairs++
+	s.report.Resets += uint64(len(lost.resets))
 	return nil
 }
 
@@ -158,7 +159,7 @@ func (s *sender) resetItems(channels map[string]struct{}) []grip.Item {
 // post sends items that are about viewers and not about events. A proxy that does not know their kind has refused them
 // for good.
 func (s *sender) post(ctx context.Context, items []grip.Item) error {
-	messages := encode(items, s.bodyLimit, func(*grip.Item, error) {})
+	messages := encode(items, make([]origin, len(items)), s.bodyLimit, func(*grip.Item, error) {})
 	for len(messages) > 0 {
 		n := batchOf(messages, batchItems, s.bodyLimit, s.pace.most)
 		if err := s.port.publish(ctx, body(messages[:n], nil)); judge(err) == bad {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/griphub/griphub/grip"
 )
 
@@ -54,6 +56,7 @@ type sender struct {
 	// merge makes one content for streams of several items' ones; nil for never.
 	merge func([]grip.Item) []byte
 	pace  pace
+	lag   prometheus.Observer
 
 	// Of run's goroutine alone.
 	most      int // messages in the next batch
@@ -84,7 +87,7 @@ type waiter struct {
 	done chan struct{}
 }
 
-func newSender(name string, port port, options Options) *sender {
+func newSender(name string, port port, options Options, lag prometheus.Observer) *sender {
 	return &sender{
 		name:      name,
 		port:      port,
@@ -93,6 +96,7 @@ func newSender(name string, port port, options Options) *sender {
 		reset:     options.Reset,
 		merge:     options.Merge,
 		pace:      newPace(options),
+		lag:       lag,
 		pacing:    defaultPacing(),
 		wake:      make(chan struct{}, 1),
 		answered:  make(chan struct{}),
@@ -270,7 +274,12 @@ func (s *sender) pack(first uint64, waiting []message) (n int, content []byte) {
 // took notes that the proxy has taken the messages with numbers below end.
 func (s *sender) took(end uint64) {
 	s.most, s.rejects = min(2*s.most, batchItems), 0
-	s.answer(nil, func() { s.report.Sent += uint64(len(s.queue.pop(end))) })
+	var out []message
+	s.answer(nil, func() {
+		out = s.queue.pop(end)
+		s.report.Sent += uint64(len(out))
+	})
+	measure(s.lag, out, time.Now())
 }
 
 // reject takes out the one message below end, which the proxy will never take.

@@ -50,7 +50,7 @@ func NewAudience(endpoints []string, prefix string, log *slog.Logger) (*Audience
 		if err := CheckStatsEndpoint(endpoint); err != nil {
 			return nil, fmt.Errorf("stats: %w", err)
 		}
-		a.proxies = append(a.proxies, &counter{endpoint: endpoint, changed: a.change})
+		a.proxies = append(a.proxies, &counter{endpoint: endpoint, prefix: prefix, changed: a.change})
 	}
 	return a, nil
 }
@@ -128,6 +128,8 @@ type StatsStatus struct {
 	State    channels.PresenceState
 	// Counts is how many channels have listeners, each way of listening counted, and Viewers how many those are together.
 	Counts, Viewers int
+	// Listeners are the Viewers by how they listen, and to what kind of channel.
+	Listeners map[Listening]int
 }
 
 // Status tells how each proxy's stats socket does, in the order of the endpoints.
@@ -141,8 +143,8 @@ func (a *Audience) Status() []StatsStatus {
 
 // A counter is what is known of one proxy.
 type counter struct {
-	endpoint string
-	changed  func()
+	endpoint, prefix string
+	changed          func()
 
 	mu sync.Mutex
 	// asked tells that a connection was tried: before, a proxy is not away but unknown.
@@ -323,10 +325,11 @@ func (c *counter) collect(names map[string]struct{}) (settled bool) {
 func (c *counter) status() StatsStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := StatsStatus{Endpoint: c.endpoint, State: c.state(time.Now()), Counts: c.entries}
-	for _, modes := range c.counts {
-		for _, n := range modes {
+	s := StatsStatus{Endpoint: c.endpoint, State: c.state(time.Now()), Counts: c.entries, Listeners: make(map[Listening]int)}
+	for channel, modes := range c.counts {
+		for mode, n := range modes {
 			s.Viewers += n.subscribers
+			s.Listeners[listening(mode, channel, c.prefix)] += n.subscribers
 		}
 	}
 	return s

@@ -66,6 +66,9 @@ func (s *Server) poll(c *gin.Context) error {
 	if err := s.rememberPoll(c, next); err != nil {
 		return err
 	}
+	if page.Lost {
+		s.meter.resets.WithLabelValues(viaPoll).Inc()
+	}
 	nothing := len(page.Events) == 0 && !page.Lost
 	if wait > 0 && nothing && s.opts.Verifier.Proxied(c.GetHeader(grip.HeaderSig), s.now()) {
 		if err := s.holdPoll(c, p, page.Next, wait); err != nil {

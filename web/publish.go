@@ -98,6 +98,7 @@ func (s *Server) readDrafts(c *gin.Context, by *publisher) (drafts []channels.Dr
 		return nil, nil, err
 	}
 	reader := NewDraftReader(http.MaxBytesReader(c.Writer, c.Request.Body, maxPublishBody), s.now)
+	trace := channels.ParseTrace(c.GetHeader("Traceparent"))
 	for {
 		d, err := reader.Next()
 		if errors.Is(err, io.EOF) {
@@ -121,6 +122,7 @@ func (s *Server) readDrafts(c *gin.Context, by *publisher) (drafts []channels.Dr
 			// Nobody can take the ids of another beforehand.
 			d.Key = publishKey(by.ids, d.Key)
 		}
+		d.Arrival.Trace = trace
 		drafts = append(drafts, d)
 	}
 	if len(drafts) == 0 {

@@ -81,7 +81,7 @@ func newPublishers(keys []PublishKey, userRate PublishRate, registry prometheus.
 	p := &publishers{
 		userRate: userRate, limiters: make(map[string]*rate.Limiter),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "griphub_publish_events_total", Help: "Events stored by POST /api/publish, by the publisher's name.",
+			Name: "griphub_publish_events_total", Help: "Events stored by POST /api/publish, by the publisher's name: a key's, users or administrators.",
 		}, []string{"publisher"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "griphub_publish_refusals_total", Help: "Requests to POST /api/publish of which nothing was stored, by the publisher's name and the error's code.",
@@ -95,7 +95,11 @@ func newPublishers(keys []PublishKey, userRate PublishRate, registry prometheus.
 			holder.publisher.Publish, holder.publisher.ids = k.Channels, "key/"+url.PathEscape(k.Name)
 		}
 		p.keys = append(p.keys, holder)
+		p.events.WithLabelValues(k.Name)
 	}
+	p.events.WithLabelValues(users)
+	p.events.WithLabelValues(administrators)
+	p.refusals.WithLabelValues(nobody, "unauthorized")
 	if registry != nil {
 		registry.MustRegister(p.events, p.refusals)
 	}

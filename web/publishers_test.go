@@ -132,7 +132,7 @@ func TestPublishersAreCountedByName(t *testing.T) {
 	h.post("/api/publish", `{"channel":"b"}`, "X-User", "8 admin")
 	h.post("/api/publish", `{`, "X-User", "8 admin")
 	err := testutil.GatherAndCompare(registry, strings.NewReader(`
-# HELP griphub_publish_events_total Events stored by POST /api/publish, by the publisher's name.
+# HELP griphub_publish_events_total Events stored by POST /api/publish, by the publisher's name: a key's, users or administrators.
 # TYPE griphub_publish_events_total counter
 griphub_publish_events_total{publisher="administrators"} 1
 griphub_publish_events_total{publisher="shop"} 2
@@ -142,7 +142,7 @@ griphub_publish_events_total{publisher="users"} 1
 griphub_publish_refusals_total{code="bad-request",publisher="administrators"} 1
 griphub_publish_refusals_total{code="forbidden",publisher="shop"} 1
 griphub_publish_refusals_total{code="unauthorized",publisher="nobody"} 1
-`))
+`), "griphub_publish_events_total", "griphub_publish_refusals_total")
 	if err != nil {
 		t.Error(err)
 	}

@@ -93,6 +93,7 @@ type Server struct {
 	guard    *http.CrossOriginProtection
 	// publishers are who publishes over HTTP.
 	publishers *publishers
+	meter      *meter
 	engine     *gin.Engine
 }
 
@@ -103,6 +104,7 @@ func NewServer(opts Options) (*Server, error) {
 	s.families.events = eventsFamily(opts.Stream.KeepAlive)
 	s.families.device = deviceFamily(opts.Stream.DeviceKeepAlive)
 	s.families.realtime = realtimeFamily(opts.Stream.RealtimeKeepAlive)
+	s.meter = newMeter(s.families, opts.Registerer)
 
 	var err error
 	if s.opts.Fragments == nil {
@@ -120,7 +122,7 @@ func NewServer(opts Options) (*Server, error) {
 	engine.UseRawPath = true
 	// Values are unescaped by unescapedParams: gin would take "+" for a blank.
 	engine.UnescapePathValues = false
-	engine.Use(s.recovered, s.cors, unescapedParams)
+	engine.Use(s.measured, s.recovered, s.cors, unescapedParams)
 	engine.NoRoute(func(c *gin.Context) {
 		p := &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such page."}
 		p.write(c)

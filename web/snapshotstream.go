@@ -29,6 +29,9 @@ func (s *Server) holdSnapshot(c *gin.Context, st *stream, lost []channels.Channe
 	if err != nil {
 		return err
 	}
+	if len(lost) > 0 {
+		s.meter.resets.WithLabelValues(st.family.name).Inc()
+	}
 	if _, under := snapshotPlace(place); under {
 		return s.answer(c, st, body, streamCursor(place), place)
 	}

@@ -254,7 +254,7 @@ func (k *socket) open() error {
 	if err := k.subscribe(); err != nil || cursor == nil {
 		return err
 	}
-	_, _, err := k.missed(cursor)
+	_, _, err := k.missed(cursor, causeResume)
 	return err
 }
 
@@ -324,7 +324,7 @@ func (k *socket) pong(text string) error {
 	if _, under := snapshotPlace(from); k.snapshots && under {
 		return k.snapshot(from)
 	}
-	cursor, more, err := k.missed(from)
+	cursor, more, err := k.missed(from, causeRepair)
 	if err != nil {
 		return err
 	}
@@ -347,7 +347,7 @@ func (k *socket) sendPong(cursor channels.Cursor, more bool) error {
 }
 
 // missed sends what follows the cursor, up to what a reply may hold, and returns the place after it.
-func (k *socket) missed(from channels.Cursor) (cursor channels.Cursor, more bool, err error) {
+func (k *socket) missed(from channels.Cursor, cause string) (cursor channels.Cursor, more bool, err error) {
 	replay, err := k.server.opts.Reader.Read(k.request.Context(), k.channels, from, maxPollEvents)
 	if err != nil {
 		return nil, false, err
@@ -366,6 +366,7 @@ func (k *socket) missed(from channels.Cursor) (cursor channels.Cursor, more bool
 				return cursor, true, nil
 			}
 			k.send(message)
+			k.server.meter.replayed.WithLabelValues(viaSocket, cause).Inc()
 			sent++
 		}
 		cursor.Set(step.Channel, step.Seq)
@@ -382,6 +383,7 @@ func (k *socket) reset(lost []channels.Channel, cursor channels.Cursor) error {
 		return err
 	}
 	k.send(reset)
+	k.server.meter.resets.WithLabelValues(viaSocket).Inc()
 	return nil
 }
 

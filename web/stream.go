@@ -290,11 +290,13 @@ func (s *Server) render(st *stream, replay *channels.Replay) (body []byte, curso
 	}
 	if len(replay.Lost) > 0 {
 		out = resetEvent(out, cursor.String(), replay.Lost)
+		s.meter.resets.WithLabelValues(st.family.name).Inc()
 	}
 	if len(cursor) > 0 {
 		out = grip.AppendBuildID(nil, out)
 	}
 	var one []byte
+	replayed := s.meter.replayedTo(st)
 	for _, step := range replay.Steps {
 		before, _ := cursor.Find(step.Channel)
 		cursor.Set(step.Channel, step.Seq)
@@ -309,6 +311,7 @@ func (s *Server) render(st *stream, replay *channels.Replay) (body []byte, curso
 			cursor.Set(step.Channel, before)
 			return out[:size], cursor, true
 		}
+		replayed.Inc()
 	}
 	return out, cursor, replay.More
 }

@@ -33,6 +33,7 @@ type hub struct {
 	conflater *channels.Conflater
 	audience  *pushpin.Audience // nil where no proxy tells who is watching
 	publisher *channels.Publisher
+	meter     *meter // of what is given to the publisher
 	// bell wakes who follows the log, subscribers who do.
 	bell        *channels.Bell
 	subscribers []*webhook.Subscriber
@@ -85,9 +86,10 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	}
 	h.client = newClient(h.cfg, h.proxies, h.fragments, viewers, h.registry, h.log)
 	h.conflater = channels.NewConflater(h.client, h.rules, devices.StateKey)
-	registerConflater(h.registry, h.conflater)
 	h.bell = &channels.Bell{}
 	h.publisher = channels.NewPublisher(h.db, h.rules, channels.Sinks{h.conflater, h.bell}, now)
+	registerEvents(h.registry, h.publisher, h.conflater)
+	h.meter = newMeter(h.registry)
 	asked, err := hooks(h.cfg, h.log)
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		Log:             h.db,
 		Records:         h.db,
 		Reader:          reader,
-		Publisher:       h.publisher,
+		Publisher:       h.meter.of(sourceHTTP, h.publisher),
 		Registry:        h.db,
 		Authenticator:   visitors.authenticator,
 		Authorizer:      visitors.authorizer,
@@ -150,7 +152,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 			h.log.Warn("devices get no commands", "error", err)
 			h.courier = nil
 		} else {
-			options.Commander = devices.NewCommander(options.Reader, h.publisher, h.db, h.courier, now)
+			options.Commander = devices.NewCommander(options.Reader, options.Publisher, h.db, h.courier, now)
 		}
 	}
 	h.web, err = web.NewServer(options)
@@ -164,7 +166,7 @@ func (h *hub) connect(ownBroker string) error {
 	if err != nil {
 		return err
 	}
-	processor := devices.NewProcessor(h.publisher, h.db, devices.Options{
+	processor := devices.NewProcessor(h.meter.of(sourceMQTT, h.publisher), h.db, devices.Options{
 		Unknown:   unknownDevices(h.cfg),
 		KeepState: h.fragments.HasType,
 	})

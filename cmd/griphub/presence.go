@@ -30,25 +30,6 @@ func newAudience(cfg config.Config, r prometheus.Registerer, log *slog.Logger) (
 	return audience, nil
 }
 
-// registerAudience shows how the reading of each stats socket does.
-func registerAudience(r prometheus.Registerer, audience *pushpin.Audience) {
-	for i, s := range audience.Status() {
-		gauge := func(name, help string, value func(pushpin.StatsStatus) float64) {
-			r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: name, Help: help, ConstLabels: prometheus.Labels{"socket": s.Endpoint},
-			}, func() float64 { return value(audience.Status()[i]) }))
-		}
-		gauge("griphub_presence_connected", "1 while the proxy's stats socket is read, else 0.", func(s pushpin.StatsStatus) float64 {
-			if s.State == channels.PresenceAway {
-				return 0
-			}
-			return 1
-		})
-		gauge("griphub_presence_viewers", "Subscriptions to channels at the proxy, each of a connection's counted.",
-			func(s pushpin.StatsStatus) float64 { return float64(s.Viewers) })
-	}
-}
-
 // A watchman tells devices by MQTT whether they are watched, for as long as this process has the devices' messages.
 type watchman struct {
 	audience *pushpin.Audience

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/griphub/griphub/channels"
@@ -78,24 +77,6 @@ func hook(name string, c config.Hook, denyPrivate bool, log *slog.Logger) ([]*ch
 	return []*channels.HookPoint{channels.NewHookPoint(asks, channels.HookOptions{
 		Name: name, Match: match, Open: c.OnError == "open", Timeout: hookRequests * c.Timeout,
 	})}, nil
-}
-
-// registerHooks shows the hooks' own counts, read when they are asked for.
-func registerHooks(r prometheus.Registerer, list channels.Hooks) {
-	for _, h := range slices.Concat(list.Receive, list.Send) {
-		counter := func(name, help string, value func(channels.HookStats) uint64) {
-			r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-				Name: name, Help: help, ConstLabels: prometheus.Labels{"hook": h.Name()},
-			}, func() float64 { return float64(value(h.Stats())) }))
-		}
-		counter("griphub_hook_asked_total", "Events that the hook was asked about.", func(s channels.HookStats) uint64 { return s.Asked })
-		counter("griphub_hook_changed_total", "Events that the hook has changed.", func(s channels.HookStats) uint64 { return s.Changed })
-		counter("griphub_hook_dropped_total", "Events that the hook has dropped.", func(s channels.HookStats) uint64 { return s.Dropped })
-		counter("griphub_hook_refused_total", "Events that the hook has refused.", func(s channels.HookStats) uint64 { return s.Refused })
-		counter("griphub_hook_failures_total", "Calls that failed or were answered by nonsense.", func(s channels.HookStats) uint64 { return s.Failures })
-		counter("griphub_hook_passed_total", "Events that were published as they were because the hook had failed.",
-			func(s channels.HookStats) uint64 { return s.Passed })
-	}
 }
 
 // followed are channels that a backend may follow: internal ones too, and only stored ones.
@@ -174,23 +155,4 @@ func (e *electedSubscribers) term(ctx context.Context) error {
 		group.Go(func() error { return s.Run(leading) })
 	}
 	return group.Wait()
-}
-
-// registerSubscribers shows the subscribers' own counts, read when they are asked for.
-func registerSubscribers(r prometheus.Registerer, list []*webhook.Subscriber) {
-	for _, s := range list {
-		counter := func(name, help string, value func(webhook.SubscriberStats) uint64) {
-			r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-				Name: name, Help: help, ConstLabels: prometheus.Labels{"subscriber": s.Name()},
-			}, func() float64 { return float64(value(s.Stats())) }))
-		}
-		counter("griphub_subscriber_delivered_total", "Messages that the subscriber took.",
-			func(s webhook.SubscriberStats) uint64 { return s.Delivered })
-		counter("griphub_subscriber_failures_total", "Tries to deliver that failed.",
-			func(s webhook.SubscriberStats) uint64 { return s.Failures })
-		counter("griphub_subscriber_dead_total", "Messages that were put away, as the subscriber did not take them.",
-			func(s webhook.SubscriberStats) uint64 { return s.Dead })
-		counter("griphub_subscriber_lost_total", "Channels whose events were trimmed before the subscriber took them.",
-			func(s webhook.SubscriberStats) uint64 { return s.Lost })
-	}
 }
