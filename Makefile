@@ -5,16 +5,18 @@ FUZZTIME ?= 10s
 LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)
 NFPM_VERSION := v2.43.0
 NFPM := bin/nfpm-$(NFPM_VERSION)
+CYCLONEDX_VERSION := v1.10.0
+CYCLONEDX := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 GOVULNCHECK_VERSION := v1.1.4
 VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.0.0+$$(git rev-parse --short HEAD))
 
 # In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
 export GOFLAGS := $(GOFLAGS)$(shell git rev-parse HEAD >/dev/null 2>&1 || echo ' -buildvcs=false')
 
-.PHONY: help run build test lint reference chaos bench fuzz vuln compose-check kubernetes-check deb deploy-check clean
+.PHONY: help run build test lint reference chaos bench fuzz vuln compose-check kubernetes-check deb deploy-check release release-check clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 run: build ## start everything on this machine (ARGS="--fleet 0 …" adds flags of griphub dev)
 	@scripts/install-deps run
@@ -67,8 +69,19 @@ $(NFPM):
 deploy-check: deb ## check the systemd units, and install, configure and purge the Debian package (as root)
 	@scripts/deploy-check
 
+release: $(NFPM) $(CYCLONEDX) ## build archives, Debian packages, SBOMs and checksums in dist, the same bytes each time (VERSION=…)
+	@NFPM=$(CURDIR)/$(NFPM) CYCLONEDX=$(CURDIR)/$(CYCLONEDX) scripts/release $(VERSION)
+
+release-check: $(NFPM) $(CYCLONEDX) ## build a release twice, in different places and from nothing, and compare every byte
+	@NFPM=$(CURDIR)/$(NFPM) CYCLONEDX=$(CURDIR)/$(CYCLONEDX) scripts/release-check
+
+$(CYCLONEDX):
+	@echo "Building cyclonedx-gomod $(CYCLONEDX_VERSION), once"
+	@GOBIN=$(CURDIR)/bin GOFLAGS= go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+	@mv bin/cyclonedx-gomod $(CYCLONEDX)
+
 vuln: ## look for known vulnerabilities in what the program uses (asks vuln.go.dev)
 	@go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 clean: ## remove what was built; the data of make run stays in griphub-data
-	@rm -rf bin coverage.out
+	@rm -rf bin dist coverage.out
