@@ -14,7 +14,7 @@ import (
 func FuzzParseURL(f *testing.F) {
 	for _, seed := range []string{
 		"http://localhost:5561", "http://localhost:5561/?iss=a&key=b", "https://u:p@h:1/a%2Fb/?x=1&key=base64:+/+/&verify-iss=v",
-		"http://h?verify-key=" + url.QueryEscape(fastlyKey), "http://[::1", "//h", "http://h?key=", "%",
+		"http://h?verify-key=" + url.QueryEscape(FastlyKey), "http://[::1", "//h", "http://h?key=", "%",
 	} {
 		f.Add(seed)
 	}
@@ -55,7 +55,7 @@ func FuzzURLShowsNoKey(f *testing.F) {
 
 func FuzzParseKey(f *testing.F) {
 	for _, seed := range []string{
-		"changeme", "base64:aGk=", fastlyKey, base64.StdEncoding.EncodeToString([]byte(fastlyKey)), ecPEM(f, true), ecPEM(f, false),
+		"changeme", "base64:aGk=", FastlyKey, base64.StdEncoding.EncodeToString([]byte(FastlyKey)), ecPEM(f, true), ecPEM(f, false),
 		`{"kty":"oct","k":"aGk"}`, "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", "{}", "-----BEGIN EC PARAMETERS-----\n-----END EC PARAMETERS-----",
 	} {
 		f.Add(seed)
@@ -85,7 +85,7 @@ func FuzzVerify(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	public := mustKey(f, fastlyKey)
+	public := mustKey(f, FastlyKey)
 	v := NewVerifier([]Proxy{{Key: secret, VerifyIssuer: "pushpin"}, {VerifyKey: public}})
 	good := craft(hs256, claimsUntil(time.Hour), hmacOf(sha256.New, "changeme"))
 	for _, seed := range []string{good, good[:40], "..", "e30.e30.e30", `{"payload":""}`, "eyJhbGciOiJub25lIn0.e30."} {

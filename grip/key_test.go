@@ -15,9 +15,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// fastlyKey is the public key of Fastly Fanout, as Fastly documents it.
-const fastlyKey = `{"kty":"EC","crv":"P-256","x":"CKo5A1ebyFcnmVV8SE5On-8G81JyBjSvcrx4VLetWCg","y":"7gwJqaU6N8TP88--twjkwoB36f-pT3QsmI46nPhjO7M"}`
-
 func ecKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -117,10 +114,10 @@ func TestParseKeyStructured(t *testing.T) {
 		"SEC 1 PEM":                       {sec1PEM, "ES256", true},
 		"SEC 1 PEM of openssl ecparam":    {params + sec1PEM, "ES256", true},
 		"RSA PEM":                         {rsaPEM(t), "RS256", true},
-		"Fastly's JWK":                    {fastlyKey, "ES256", false},
-		"Fastly's JWK in base64":          {base64.StdEncoding.EncodeToString([]byte(fastlyKey)), "ES256", false},
-		"Fastly's JWK in base64url":       {base64.RawURLEncoding.EncodeToString([]byte(fastlyKey)), "ES256", false},
-		"Fastly's JWK with base64 prefix": {"base64:" + base64.StdEncoding.EncodeToString([]byte(fastlyKey)), "ES256", false},
+		"Fastly's JWK":                    {FastlyKey, "ES256", false},
+		"Fastly's JWK in base64":          {base64.StdEncoding.EncodeToString([]byte(FastlyKey)), "ES256", false},
+		"Fastly's JWK in base64url":       {base64.RawURLEncoding.EncodeToString([]byte(FastlyKey)), "ES256", false},
+		"Fastly's JWK with base64 prefix": {"base64:" + base64.StdEncoding.EncodeToString([]byte(FastlyKey)), "ES256", false},
 		"private JWK":                     {jwkJSON(t, private, "ES256"), "ES256", true},
 		"secret JWK":                      {jwkJSON(t, []byte("secret"), "HS256"), "HS256", true},
 	} {
@@ -158,7 +155,7 @@ func TestParseKeyNeverTakesABrokenKeyForASecret(t *testing.T) {
 		"short RSA":              encodePEM(t, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(small), nil),
 		"JWK without kty":        `{"k":"c2VjcmV0"}`,
 		"empty secret JWK":       `{"kty":"oct","k":""}`,
-		"JWK off the curve":      strings.Replace(fastlyKey, "CKo5", "CKo6", 1),
+		"JWK off the curve":      strings.Replace(FastlyKey, "CKo5", "CKo6", 1),
 		"JWK of other algorithm": jwkJSON(t, []byte("secret"), "HS512"),
 		"OKP JWK":                `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
 	} {

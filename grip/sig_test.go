@@ -147,7 +147,7 @@ func TestVerifyRefuses(t *testing.T) {
 }
 
 func TestVerifyRuleOfSeveralProxies(t *testing.T) {
-	a, b, public := mustKey(t, "a"), mustKey(t, "b"), mustKey(t, fastlyKey)
+	a, b, public := mustKey(t, "a"), mustKey(t, "b"), mustKey(t, FastlyKey)
 	private := mustKey(t, ecPEM(t, true))
 	byA := craft(hs256, claimsUntil(time.Hour), hmacOf(sha256.New, "a"))
 	byB := craft(hs256, claimsUntil(time.Hour), hmacOf(sha256.New, "b"))
@@ -221,7 +221,7 @@ func TestSignMakesWhatVerifyAccepts(t *testing.T) {
 			t.Errorf("%s: %v", key.Algorithm(), err)
 		}
 	}
-	if _, err := mustKey(t, fastlyKey).Sign("a", epoch); err == nil {
+	if _, err := mustKey(t, FastlyKey).Sign("a", epoch); err == nil {
 		t.Error("a public key signs")
 	}
 }

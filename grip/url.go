@@ -50,8 +50,10 @@ type basicAuth struct{ user, password string }
 //	scheme://[user:password@]host[:port]/path?iss=…&key=…&verify-iss=…&verify-key=…
 //
 // The four parameters are GRIP's and are taken out; others stay part of the
-// control URI. Keys are read by [ParseKey]. Errors never repeat the text that
-// was given, since it holds secrets.
+// control URI. Keys are read by [ParseKey]. A service of Fastly Fanout,
+// https://api.fastly.com/service/ID?key=TOKEN, has [FastlyKey] and the issuer
+// fastly:ID unless others are given. Errors never repeat the text that was
+// given, since it holds secrets.
 func ParseURL(s string) (Proxy, error) {
 	p, err := parseURL(s)
 	if err != nil {
@@ -90,6 +92,9 @@ func parseURL(s string) (Proxy, error) {
 	p.ControlURI = u.Scheme + "://" + u.Host + strings.TrimSuffix(u.EscapedPath(), "/")
 	if len(query) > 0 {
 		p.ControlURI += "?" + query.Encode()
+	}
+	if err := p.completeFastly(u); err != nil {
+		return Proxy{}, err
 	}
 	return p, nil
 }

@@ -178,8 +178,8 @@ func TestAuthorizationSignsByTheKindOfKey(t *testing.T) {
 func TestAuthorizationRefusesAHandMadeProxyWithoutAUsableKey(t *testing.T) {
 	for name, p := range map[string]Proxy{
 		"issuer without key":     {Issuer: "me"},
-		"issuer with public key": {Issuer: "me", Key: mustKey(t, fastlyKey)},
-		"asymmetric bearer":      {Key: mustKey(t, fastlyKey)},
+		"issuer with public key": {Issuer: "me", Key: mustKey(t, FastlyKey)},
+		"asymmetric bearer":      {Key: mustKey(t, FastlyKey)},
 	} {
 		if value, err := p.Authorization(epoch); err == nil || value != "" {
 			t.Errorf("%s: authorises with %q", name, value)

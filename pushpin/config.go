@@ -1,6 +1,7 @@
 package pushpin
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 	// DefaultBodyLimit is the largest body, in bytes, that Pushpin's control port
 	// takes unless it is configured otherwise.
 	DefaultBodyLimit = 1_000_000
-	// SigIssuer is the issuer that Pushpin names in Grip-Sig.
+	// SigIssuer is the issuer that Pushpin names in Grip-Sig unless it is configured otherwise.
 	SigIssuer = "pushpin"
 )
 
@@ -44,8 +46,11 @@ type Config struct {
 	// came, and WebSockets as HTTP.
 	Backend string
 
-	// SigKey is the secret that signs the requests to the backend. Required.
+	// SigKey signs the requests to the backend: a secret, or a private EC or RSA key as a PEM block. Required.
 	SigKey []byte
+
+	// SigIssuer is the issuer that the signatures name. Empty means SigIssuer.
+	SigIssuer string
 
 	// BodyLimit is the largest body of a publish request, in bytes; 0 means
 	// DefaultBodyLimit.
@@ -89,6 +94,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.BodyLimit == 0 {
 		c.BodyLimit = DefaultBodyLimit
+	}
+	if c.SigIssuer == "" {
+		c.SigIssuer = SigIssuer
+	}
+	if strings.ContainsAny(c.SigIssuer, "\r\n") {
+		return c, errors.New("signature issuer: has a line break")
 	}
 	if c.BodyLimit < 0 {
 		return c, fmt.Errorf("body limit %d: want more than 0", c.BodyLimit)
@@ -137,6 +148,7 @@ const (
 	pushpinFile = "pushpin.conf"
 	routesFile  = "routes"
 	zurlFile    = "zurl.conf"
+	keyFile     = "sig_key.pem"
 	lockName    = "lock"
 	runName     = "run"
 	statsName   = "stats"
@@ -144,17 +156,34 @@ const (
 
 // write generates the configuration files in dir.
 func (c Config) write(dir, probeHost string, files uint64) error {
-	for _, f := range []struct{ name, text string }{
+	type file struct{ name, text string }
+	all := []file{
 		{pushpinFile, c.pushpinConf(files)},
 		{routesFile, fmt.Sprintf("* %s,over_http\n%s test\n", c.Backend, probeHost)},
 		{zurlFile, zurlConf},
-	} {
-		// The first holds the key, so no one else may read them.
+	}
+	if c.pemKey() {
+		all = append(all, file{keyFile, string(c.SigKey)})
+	}
+	for _, f := range all {
+		// The key is among them, so no one else may read them.
 		if err := os.WriteFile(filepath.Join(dir, f.name), []byte(f.text), 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c Config) pemKey() bool {
+	return bytes.HasPrefix(bytes.TrimSpace(c.SigKey), []byte("-----BEGIN "))
+}
+
+// sigKey is the key as pushpin.conf names it: public-key signatures take theirs from a file.
+func (c Config) sigKey() string {
+	if c.pemKey() {
+		return "file:" + keyFile
+	}
+	return "base64:" + base64.StdEncoding.EncodeToString(c.SigKey)
 }
 
 // pushpinConf is made of settings that were measured not to lose events.
@@ -179,7 +208,7 @@ client_maxconn=%d
 [proxy]
 routesfile=%s
 sig_iss=%s
-sig_key=base64:%s
+sig_key=%s
 set_x_forwarded_protocol=proto-only
 x_forwarded_for=truncate:0,append
 updates_check=off
@@ -205,8 +234,8 @@ id_cache_ttl=60
 connection_subscription_max=200
 subscription_linger=60
 `,
-		runName, files*connectionsPerFile, routesFile, SigIssuer,
-		base64.StdEncoding.EncodeToString(c.SigKey), c.ControlPort, c.BodyLimit, statsName)
+		runName, files*connectionsPerFile, routesFile, c.SigIssuer,
+		c.sigKey(), c.ControlPort, c.BodyLimit, statsName)
 }
 
 // zurlConf allows every address, since the backend is one of this machine's. Pushpin asks for

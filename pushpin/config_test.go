@@ -37,6 +37,7 @@ func TestAWrongConfigurationIsToldInOneLine(t *testing.T) {
 		{`listen address "127.0.0.1:70000"`, func(c *pushpin.Config) { c.Listen = "127.0.0.1:70000" }},
 		{"control port 70000", func(c *pushpin.Config) { c.ControlPort = 70000 }},
 		{"control port 7999: clients", func(c *pushpin.Config) { c.Listen, c.ControlPort = "0.0.0.0:7999", 7999 }},
+		{"signature issuer", func(c *pushpin.Config) { c.SigIssuer = "a\nsig_key=b" }},
 		{"body limit -1", func(c *pushpin.Config) { c.BodyLimit = -1 }},
 		{`backend address ""`, func(c *pushpin.Config) { c.Backend = "" }},
 		{`backend address "[::1]:80"`, func(c *pushpin.Config) { c.Backend = "[::1]:80" }},

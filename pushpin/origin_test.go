@@ -35,7 +35,15 @@ type ask struct {
 // startOrigin runs a backend and a Pushpin before it.
 func startOrigin(t testing.TB, answer func(w http.ResponseWriter, a ask)) *origin {
 	t.Helper()
-	o := &origin{t: t}
+	o, address := startBackend(t, answer)
+	o.Proxy = pushpintest.Start(t, address, pushpintest.Options{})
+	return o
+}
+
+// startBackend runs a backend without a proxy.
+func startBackend(t testing.TB, answer func(w http.ResponseWriter, a ask)) (o *origin, address string) {
+	t.Helper()
+	o = &origin{t: t}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
 			return // Ready asks
@@ -52,8 +60,7 @@ func startOrigin(t testing.TB, answer func(w http.ResponseWriter, a ask)) *origi
 		answer(w, a)
 	}))
 	t.Cleanup(s.Close)
-	o.Proxy = pushpintest.Start(t, s.Listener.Addr().String(), pushpintest.Options{})
-	return o
+	return o, s.Listener.Addr().String()
 }
 
 func (o *origin) asks() []ask {

@@ -26,6 +26,8 @@ type Examination struct {
 	Pushpin bool
 	// Recovers tells that it offers POST /recover, by which viewers are made to ask for what they missed.
 	Recovers bool
+	// Hints tells that it takes items that make viewers ask, as every Pushpin does.
+	Hints bool
 	// Dated tells that it says what time it is, and Ahead how far its clock is ahead of this machine's, to the second.
 	Dated bool
 	Ahead time.Duration
@@ -53,8 +55,18 @@ func Examine(ctx context.Context, proxy grip.Proxy, channel string) (Examination
 	}
 	// Only a POST would make viewers ask. Any other method is refused where there is something to refuse.
 	e.Recovers = answer.status == http.StatusMethodNotAllowed
-	item := grip.Item{Channel: channel, HTTPStream: &grip.HTTPStream{Content: []byte(":\n\n")}}
-	return e, p.postItems(ctx, []grip.Item{item})
+	item := grip.Item{
+		Channel:      channel,
+		HTTPStream:   &grip.HTTPStream{Content: []byte(":\n\n")},
+		HTTPResponse: &grip.HTTPResponse{Action: grip.ActionHint},
+	}
+	err = p.postItems(ctx, []grip.Item{item})
+	e.Hints = err == nil
+	if judge(err) == bad {
+		item.HTTPResponse = nil
+		err = p.postItems(ctx, []grip.Item{item})
+	}
+	return e, err
 }
 
 // Post publishes items in one request, whatever their number, and tells in the words of Examine why they were not taken.

@@ -3,7 +3,6 @@ package pushpin
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/griphub/griphub/grip"
 )
@@ -121,7 +120,7 @@ func (s *sender) tell(ctx context.Context, lost losses) error {
 	if lost.many && !s.noRecover {
 		err := s.port.recover(ctx)
 		var status *statusError
-		if !errors.As(err, &status) || status.code != http.StatusNotFound && status.code != http.StatusMethodNotAllowed {
+		if !errors.As(err, &status) || status.code/100 != 4 {
 			if err == nil {
 				s.log.Info("told all viewers to ask for what they missed")
 			}
@@ -129,6 +128,10 @@ func (s *sender) tell(ctx context.Context, lost losses) error {
 		}
 		// Fastly is such a proxy. The others find out with their next event.
 		s.noRecover = true
+	}
+	if s.bare {
+		// Viewers find out with their next event, or when their link's time has come.
+		return nil
 	}
 	hints := make([]grip.Item, 0, len(lost.channels))
 	for channel := range lost.channels {

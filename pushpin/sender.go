@@ -64,6 +64,7 @@ type sender struct {
 	failures  int // in a row
 	rejects   int // in a row
 	noRecover bool
+	bare      bool // the proxy takes content and no other actions
 
 	mu      sync.Mutex
 	queue   queue
@@ -237,7 +238,11 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 			s.answer(err, func() {})
 			return 0
 		}
-		s.reject(end, err)
+		if n == 1 && s.simplify(ctx, waiting[0]) {
+			s.took(end)
+		} else {
+			s.reject(end, err)
+		}
 	case later:
 		return s.fail(ctx, err, s.pacing.last)
 	case misled:
@@ -262,13 +267,20 @@ func (s *sender) pack(first uint64, waiting []message) (n int, content []byte) {
 		// The same items again, whatever has come behind them: the proxy knows by their ids which of them it has.
 		n = min(s.tried.n, len(waiting))
 	}
-	content = body(waiting[:n], s.merge)
+	content = s.body(waiting[:n])
 	for n > 1 && len(content) > s.bodyLimit {
 		// Merging has added ids.
 		n /= 2
-		content = body(waiting[:n], s.merge)
+		content = s.body(waiting[:n])
 	}
 	return n, content
+}
+
+func (s *sender) body(batch []message) []byte {
+	if s.bare {
+		batch = bare(batch)
+	}
+	return body(batch, s.merge)
 }
 
 // took notes that the proxy has taken the messages with numbers below end.

@@ -31,6 +31,9 @@ type Options struct {
 	Log *slog.Logger
 	// BodyLimit is the largest body of a publish request, in bytes; 0 means Pushpin's default.
 	BodyLimit int
+	// SigKey and SigIssuer are as in pushpin.Config; empty for a secret of its own, and Pushpin's name.
+	SigKey    []byte
+	SigIssuer string
 }
 
 // A Proxy is a Pushpin that runs until the test ends. Its methods fail the test where
@@ -55,6 +58,10 @@ func Start(t testing.TB, backend string, options Options) *Proxy {
 	p := &Proxy{t: t, log: log}
 	t.Cleanup(p.Stop)
 	dir := t.TempDir()
+	key := options.SigKey
+	if key == nil {
+		key = []byte(rand.Text())
+	}
 	const attempts = 10
 	for range attempts {
 		p.config = pushpin.Config{
@@ -62,7 +69,8 @@ func Start(t testing.TB, backend string, options Options) *Proxy {
 			Listen:      "127.0.0.1:" + strconv.Itoa(freePort(t)),
 			ControlPort: freePort(t),
 			Backend:     backend,
-			SigKey:      []byte(rand.Text()),
+			SigKey:      key,
+			SigIssuer:   options.SigIssuer,
 			BodyLimit:   options.BodyLimit,
 		}
 		err := p.start()
@@ -118,7 +126,7 @@ func (p *Proxy) SigKey() []byte { return p.config.SigKey }
 // SetSigKey changes the secret. It takes effect at the next Restart.
 func (p *Proxy) SetSigKey(key []byte) { p.config.SigKey = key }
 
-// GripURL is the GRIP_URL for a backend of this proxy: the control port and the key.
+// GripURL is the GRIP_URL for a backend of this proxy that signs with a secret: the control port and the key.
 func (p *Proxy) GripURL() string {
 	query := url.Values{
 		"iss": {pushpin.SigIssuer},

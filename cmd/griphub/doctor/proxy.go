@@ -62,6 +62,8 @@ func (c *proxyCheck) controlPort(ctx context.Context) bool {
 		c.OK(check, "Pushpin, takes events, and can make viewers ask for what they missed")
 	case e.Pushpin:
 		c.Warn(check, "Pushpin takes events, and cannot make viewers ask for what they missed (POST /recover)", "install Pushpin 1.36 or later")
+	case !e.Hints:
+		c.Warn(check, "takes events and no hints: its long polls and kicks wait for their time", "use streams or WebSockets there, and see docs/fastly.md")
 	case isFastly(c.proxy):
 		c.OK(check, "Fastly Fanout takes events")
 	default:

@@ -29,11 +29,6 @@ func (d *examination) examineSignatures(_ context.Context, r *Report) {
 				"add ?iss=pushpin&key=… to it, with the sig_key of pushpin.conf")
 			continue
 		}
-		if isFastly(p) && p.VerifyKey.IsZero() {
-			r.Fail(check, fmt.Sprintf("grip.urls[%d] is Fastly's and has no verify-key: Fastly signs with a key of its own, and griphub refuses streams", i),
-				"add verify-iss=fastly:SERVICE and verify-key=… to it, with the public key that Fastly publishes for Fanout")
-			continue
-		}
 		if knowsPublicKey(p) {
 			r.Fail(check, fmt.Sprintf("the key of grip.urls[%d] is %s, which everybody knows", i, publicKey),
 				"make one with openssl rand -hex 32, and set it as key in grip.urls and as sig_key in pushpin.conf")
