@@ -45,7 +45,7 @@ func (c child) run(ctx context.Context, dir string, files uint64, log *slog.Logg
 		return fmt.Errorf("start %s: %w", c.name, err)
 	}
 	if err := limitFiles(cmd.Process.Pid, files); err != nil {
-		log.Warn("cannot raise the limit of open files", "child", c.name, "err", err)
+		log.Warn("cannot raise the limit of open files", "child", c.name, "error", err)
 	}
 	err := cmd.Wait()
 	if err == nil {

@@ -154,7 +154,7 @@ func (c *Client) SendItems(items []grip.Item) { c.give(items, make([]origin, len
 
 func (c *Client) give(items []grip.Item, origins []origin) {
 	messages := encode(items, origins, c.bodyLimit, func(item *grip.Item, err error) {
-		c.log.Error("cannot publish an item", "channel", item.Channel, "id", item.ID, "err", err)
+		c.log.Error("cannot publish an item", "channel", item.Channel, "id", item.ID, "error", err)
 	})
 	for _, s := range c.senders {
 		s.give(messages)

@@ -309,7 +309,7 @@ func (s *sender) reject(end uint64, err error) {
 		return
 	}
 	for i := range out {
-		s.log.Error("the proxy refuses an item", "channel", out[i].item.Channel, "id", out[i].item.ID, "err", err)
+		s.log.Error("the proxy refuses an item", "channel", out[i].item.Channel, "id", out[i].item.ID, "error", err)
 	}
 }
 
@@ -351,7 +351,7 @@ func (s *sender) fail(ctx context.Context, err error, most time.Duration) time.D
 	}
 	s.mu.Unlock()
 	if down {
-		s.log.Warn("the proxy does not take items", "err", err)
+		s.log.Warn("the proxy does not take items", "error", err)
 	}
 	pause := min(s.pacing.first<<min(s.failures-1, 20), most)
 	// Not all hubs of a proxy that comes back shall ask at the same time.

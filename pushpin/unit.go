@@ -41,7 +41,7 @@ func (u unit) keep(ctx context.Context, dir string, files uint64, log *slog.Logg
 		case lived > lastRestart:
 			delay = firstRestart
 		}
-		log.Error("pushpin: a part ended, starting it again", "err", err, "in", delay)
+		log.Error("pushpin: a part ended, starting it again", "error", err, "in", delay)
 		if !sleep(ctx, delay) {
 			return nil
 		}

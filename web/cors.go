@@ -38,7 +38,7 @@ func (s *Server) cors(c *gin.Context) {
 	}
 	if c.Request.Method != http.MethodOptions {
 		if h.Get("Access-Control-Allow-Origin") != "" {
-			h.Set("Access-Control-Expose-Headers", "Retry-After")
+			h.Set("Access-Control-Expose-Headers", "Retry-After, "+requestIDHeader)
 		}
 		return
 	}

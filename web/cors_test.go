@@ -155,7 +155,7 @@ func TestAPageOfANamedOriginPublishesWithItsOwnToken(t *testing.T) {
 		t.Errorf("with a key: %d %s", w.Code, w.Body)
 	}
 	wantCORS(t, w, "https://a.example", "")
-	wantHeader(t, w, "Access-Control-Expose-Headers", "Retry-After")
+	wantHeader(t, w, "Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
 	wantProblem(t, h.post("/api/publish", `{"channel":"foo"}`, append(fields, "X-User", "7 admin")...), http.StatusForbidden)
 	fields[3] = "https://b.example"
 	wantProblem(t, h.post("/api/publish", `{"channel":"foo"}`, append(fields, "Authorization", keyed)...), http.StatusForbidden)

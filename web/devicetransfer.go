@@ -76,7 +76,7 @@ func (s *Server) exportDevices(c *gin.Context) error {
 			err = s.exportPage(c, principal, export, page)
 		}
 		if err != nil && begun {
-			s.log.Error("export devices", "error", err)
+			s.log.ErrorContext(c.Request.Context(), "export devices", "error", err)
 			panic(http.ErrAbortHandler)
 		}
 		if err != nil || len(page) < exportPage {

@@ -235,7 +235,7 @@ func (f *Forward) ask(ctx context.Context, key string, kicks channels.Seq, quest
 	}
 	asked := f.now()
 	a, err := f.fetch(ctx, question)
-	f.upstream.report(err)
+	f.upstream.report(ctx, err)
 	if err != nil {
 		return answer{}, err
 	}

@@ -159,7 +159,7 @@ func (s *JWKS) refresh(ctx context.Context) chan struct{} {
 		if err == nil && len(keys) == 0 {
 			err = fmt.Errorf("no key of the set is for %s", s.algorithm)
 		}
-		s.upstream.report(err)
+		s.upstream.report(ctx, err)
 	}()
 	return done
 }

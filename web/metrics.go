@@ -82,21 +82,26 @@ func (m *meter) replayedTo(st *stream) prometheus.Counter {
 // methods are those of the routes. Clients may write any other word.
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
 
-// measured counts and times the request.
+// measured counts, times and logs the request.
 func (s *Server) measured(c *gin.Context) {
 	began := time.Now()
 	s.meter.inFlight.Inc()
 	defer func() {
+		took := time.Since(began)
 		s.meter.inFlight.Dec()
-		method := c.Request.Method
-		if !slices.Contains(methods, method) {
-			method = "other"
-		}
-		route := routeOf(c)
+		route, method := routeOf(c), methodOf(c)
 		s.meter.requests.WithLabelValues(route, method, strconv.Itoa(c.Writer.Status())).Inc()
-		s.meter.seconds.WithLabelValues(route, method).Observe(time.Since(began).Seconds())
+		s.meter.seconds.WithLabelValues(route, method).Observe(took.Seconds())
+		s.logAccess(c, took)
 	}()
 	c.Next()
+}
+
+func methodOf(c *gin.Context) string {
+	if slices.Contains(methods, c.Request.Method) {
+		return c.Request.Method
+	}
+	return "other"
 }
 
 // noRoute stands for the routes of requests that no route answers.

@@ -98,7 +98,7 @@ func (s *Server) problemOf(c *gin.Context, err error) *problem {
 	if p := knownProblem(err); p != nil {
 		return p
 	}
-	s.log.Error("request failed", "method", c.Request.Method, "route", c.FullPath(), "error", err)
+	s.log.ErrorContext(c.Request.Context(), "request failed", "method", c.Request.Method, "route", c.FullPath(), "error", err)
 	return errInternal
 }
 

@@ -28,7 +28,7 @@ func (s *Server) publish(c *gin.Context) error {
 	if err != nil && c.Request.Context().Err() == nil {
 		problem := s.problemOf(c, err)
 		s.publishers.refusals.WithLabelValues(by.name, problem.code).Inc()
-		s.log.Debug("publishing was refused", "publisher", by.name, "code", problem.code)
+		s.log.DebugContext(c.Request.Context(), "publishing was refused", "publisher", by.name, "code", problem.code)
 		return problem
 	}
 	return err

@@ -65,7 +65,10 @@ type Options struct {
 	UserPublishRate PublishRate
 	// AssetsDir holds third-party browser code, as {package}@{version}/{file}; empty for the public CDN.
 	AssetsDir string
-	Logger    *slog.Logger
+	// Logger should name RequestID in its records.
+	Logger *slog.Logger
+	// AccessLog logs every request at the level Info, in place of Debug.
+	AccessLog bool
 	// Registerer gets the server's metrics; nil for none.
 	Registerer prometheus.Registerer
 	// Now is the clock.
@@ -122,7 +125,7 @@ func NewServer(opts Options) (*Server, error) {
 	engine.UseRawPath = true
 	// Values are unescaped by unescapedParams: gin would take "+" for a blank.
 	engine.UnescapePathValues = false
-	engine.Use(s.measured, s.recovered, s.cors, unescapedParams)
+	engine.Use(identified, s.measured, s.recovered, s.cors, unescapedParams)
 	engine.NoRoute(func(c *gin.Context) {
 		p := &problem{status: http.StatusNotFound, code: "not-found", message: "There is no such page."}
 		p.write(c)
@@ -182,7 +185,7 @@ func (s *Server) recovered(c *gin.Context) {
 		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(v)
 		}
-		s.log.Error("handler panicked", "route", c.FullPath(), "panic", v)
+		s.log.ErrorContext(c.Request.Context(), "handler panicked", "route", c.FullPath(), "panic", v)
 		c.AbortWithStatus(http.StatusInternalServerError)
 	}()
 	c.Next()

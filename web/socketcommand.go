@@ -39,7 +39,7 @@ func (k *socket) command(content []byte) error {
 	if err != nil {
 		p := knownProblem(commandProblem(err, id))
 		if p == nil {
-			k.server.log.Error("command failed", "device", ref.Type+"/"+ref.ID, "error", err)
+			k.server.log.ErrorContext(k.request.Context(), "command failed", "device", ref.Type+"/"+ref.ID, "error", err)
 			p = errInternal
 		}
 		reply.Event = "error"

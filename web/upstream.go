@@ -97,16 +97,16 @@ func withoutSecrets(err error) error {
 	return errors.New("the answer is not HTTP, or was cut off")
 }
 
-// report tells the log when the upstream begins to fail, and when it works again.
-func (u *upstream) report(err error) {
+// report tells the log when the upstream begins to fail, and when it works again. ctx is of the request that has found out.
+func (u *upstream) report(ctx context.Context, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
 	case err == nil && u.down:
 		u.down = false
-		u.log.Info(u.name + " works again")
+		u.log.InfoContext(ctx, u.name+" works again")
 	case err != nil && !u.down && u.now().Sub(u.told) >= outagePause:
 		u.down, u.told = true, u.now()
-		u.log.Warn(u.name+" fails", "error", err)
+		u.log.WarnContext(ctx, u.name+" fails", "error", err)
 	}
 }

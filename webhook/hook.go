@@ -64,7 +64,7 @@ func (h *Hook) Ask(ctx context.Context, drafts []*channels.Draft) ([]error, erro
 	for part := range parts(drafts) {
 		some, err := h.ask(ctx, part)
 		if err != nil {
-			h.log.Error("a hook has failed", "events", len(part), "error", err)
+			h.log.ErrorContext(ctx, "a hook has failed", "events", len(part), "error", err)
 			return nil, err
 		}
 		answers = append(answers, some...)

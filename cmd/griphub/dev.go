@@ -58,7 +58,6 @@ func (a *app) newDev() *cobra.Command {
 }
 
 func (a *app) dev(ctx context.Context, f devFlags) (err error) {
-	log := a.logger()
 	if err := prepareDir(f.dir); err != nil {
 		return err
 	}
@@ -66,6 +65,8 @@ func (a *app) dev(ctx context.Context, f devFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	log, flush := a.logger(d.cfg.Log)
+	defer flush()
 	h, err := newHub(ctx, d.cfg, d.visitors, d.broker, log)
 	if err != nil {
 		return unlessStopped(ctx, err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -137,6 +136,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		Registerer:      h.registry,
 		AssetsDir:       h.cfg.Assets.Dir,
 		Logger:          h.log,
+		AccessLog:       h.cfg.Log.Access,
 		Now:             now,
 		Editor:          h.db,
 		Moments:         h.db,
@@ -283,28 +283,4 @@ func (h *hub) trim(ctx context.Context) error {
 		}
 		timer.Reset(pause)
 	}
-}
-
-// readiness tells why the hub cannot do its work now, nil if it can.
-func (h *hub) readiness(ctx context.Context) error {
-	var problems []error
-	if _, err := h.db.Heads(ctx, []channels.Channel{channels.Public}); err != nil {
-		problems = append(problems, fmt.Errorf("database: %w", err))
-	}
-	if h.source != nil {
-		if err := h.source.Err(); err != nil {
-			problems = append(problems, err)
-		}
-	}
-	if len(h.proxies) > 0 {
-		if err := h.client.Ready(ctx); err != nil {
-			problems = append(problems, fmt.Errorf("proxies: %w", err))
-		}
-	}
-	if h.alsoReady != nil {
-		if err := h.alsoReady(ctx); err != nil {
-			problems = append(problems, err)
-		}
-	}
-	return errors.Join(problems...)
 }

@@ -9,7 +9,7 @@ import (
 const metricsHead = `# Metrics
 
 ` + "`/metrics` on `ops_listen`" + ` shows these to Prometheus, beside those of Go and of the process (` + "`go_…`, `process_…`" + `).
-[Running it](../operations.md#what-to-watch) says which of them to watch.
+[Watching it work](../observing.md) says which of them tell most.
 
 | metric | type | labels | tells |
 |---|---|---|---|

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/griphub/griphub/cmd/griphub/config"
+	"github.com/griphub/griphub/cmd/griphub/logs"
+	"github.com/griphub/griphub/web"
 )
 
 // An app is what all commands share: the flags that stand on each of them.
@@ -67,11 +69,12 @@ func (a *app) load(serve bool, overrides map[string]string) (config.Config, erro
 	})
 }
 
-// logger writes to standard error: standard output is for what a command answers.
-func (a *app) logger() *slog.Logger {
-	level := slog.LevelInfo
-	if a.verbose {
-		level = slog.LevelDebug
+// logger writes to standard error: standard output is for what a command answers. flush tells of what was left out, at the end.
+func (a *app) logger(cfg config.Log) (log *slog.Logger, flush func()) {
+	level := slog.LevelDebug
+	if !a.verbose {
+		// The configuration allows the levels' names alone.
+		_ = level.UnmarshalText([]byte(cfg.Level))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	return logs.New(os.Stderr, logs.Options{Level: level, JSON: cfg.Format == "json", Request: web.RequestID})
 }

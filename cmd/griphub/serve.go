@@ -14,7 +14,8 @@ func (a *app) newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := a.logger()
+			log, flush := a.logger(cfg.Log)
+			defer flush()
 			h, err := newHub(cmd.Context(), cfg, nil, "", log)
 			if err != nil {
 				return unlessStopped(cmd.Context(), err)

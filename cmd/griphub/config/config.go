@@ -37,6 +37,7 @@ type Config struct {
 	Publish   Publish        `yaml:"publish" doc:"Who may publish over HTTP."`
 	Hooks     Hooks          `yaml:"hooks" doc:"Webhooks: HTTP endpoints that see, change or refuse events."`
 	Templates Templates      `yaml:"templates" doc:"HTML fragments of device events."`
+	Log       Log            `yaml:"log" doc:"What serve and dev write to standard error."`
 	Assets    Assets         `yaml:"assets" doc:"Third-party browser files that the pages load."`
 
 	// origins tells for each key that was given where it was given; dir is what relative names in the file are relative to.
@@ -187,6 +188,13 @@ type Subscriber struct {
 // Templates says where the templates of HTML fragments are.
 type Templates struct {
 	Dir string `yaml:"dir" path:"true" doc:"Directory with <device type>/<name>.html. Empty means that no stream has HTML."`
+}
+
+// Log is what a running hub tells of itself. Secrets, paths and queries of requests are in no line.
+type Log struct {
+	Level  string `yaml:"level" default:"info" oneof:"debug info warn error" doc:"The least level that is worth a line. The flag --verbose goes before it."`
+	Format string `yaml:"format" default:"text" oneof:"text json" doc:"text: key=value. json: an object on each line."`
+	Access bool   `yaml:"access" doc:"A line for each request, by its route; of a flood, the first lines and how many there were."`
 }
 
 // Assets says where third-party browser files come from.

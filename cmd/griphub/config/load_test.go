@@ -90,6 +90,7 @@ func TestDefaultIsWhatTheInterfacePromises(t *testing.T) {
 			OnReceive:  Hook{Timeout: 5 * time.Second, Match: "**", OnError: "closed"},
 			BeforeSend: Hook{Timeout: 5 * time.Second, Match: "**", OnError: "closed"},
 		},
+		Log: Log{Level: "info", Format: "text"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Default:\n got %#v\nwant %#v", c, want)
