@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,115 +18,47 @@ import (
 	"github.com/griphub/griphub/e2e"
 )
 
-func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
-
-// A scene is a hub, a site in front of it whose pages use griphub.js, and a browser.
-type scene struct {
-	hub     *e2e.Hub
-	front   *e2e.Front
-	browser *e2e.Browser
-	// said are the data of what was published, in order.
-	said []string
-}
-
-func start(t *testing.T, config string) *scene {
-	t.Helper()
-	hub := e2e.StartDev(t, e2e.DevOptions{Config: config})
-	front := e2e.NewFront(t)
-	front.PassTo(hub)
-	return &scene{hub: hub, front: front, browser: e2e.StartBrowser(t)}
-}
-
-// follow writes down what griphub tells.
-const follow = `<script>
-	window.seen = []; window.states = []; window.resets = [];
-	window.follow = (url, options) => {
-		window.connection = griphub.connect(url, {
-			onEvent: (e) => seen.push(e), onReset: (r) => resets.push(r), onState: (s) => states.push(s), ...options,
-		});
-		return 0;
-	};
-</script>`
-
-// page opens a page that follows the stream. before is run before griphub.js, and may take away what a browser has.
-func (s *scene) page(t *testing.T, before, url, options string) *e2e.Tab {
-	t.Helper()
-	s.front.SetPage("/page", `<!doctype html><title>page</title><script>`+before+`</script><script src="/griphub.js"></script>`+follow)
-	tab := s.browser.Open(t, s.front.URL("/page"))
-	tab.Eval(t, fmt.Sprintf("follow(%s, %s)", e2e.Quote(url), options), nil)
-	tab.Await(t, "the stream is open", `states.at(-1) === "open"`)
-	return tab
-}
-
-// say publishes to the channel "list", of which viewers must get all. The hub may be without its proxy.
-func (s *scene) say(t *testing.T) {
-	t.Helper()
-	data := fmt.Sprint(len(s.said))
-	if result := s.hub.Run(t, "publish", "--event", "item", "list", data); result.Code != 0 && result.Code != 3 {
-		t.Fatalf("publish: exit code %d: %s", result.Code, result.Stderr)
-	}
-	s.said = append(s.said, data)
-}
-
-// sees waits until the tab has got everything since the first, and demands that it has got it once and in order.
-func (s *scene) sees(t *testing.T, tab *e2e.Tab, first int) {
-	t.Helper()
-	want := s.said[first:]
-	tab.Await(t, fmt.Sprintf("%d events are there", len(want)), fmt.Sprintf("seen.length >= %d", len(want)))
-	var seen []struct{ Type, Data, ID string }
-	tab.Eval(t, "seen", &seen)
-	var got []string
-	for _, e := range seen {
-		got = append(got, e.Data)
-		if e.Type != "item" || !strings.HasPrefix(e.ID, "list:") {
-			t.Errorf("an event is %+v", e)
-		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("the page has seen %q, want %q", got, want)
-	}
-}
-
-func (s *scene) awaitStreams(t *testing.T, n int) {
-	t.Helper()
-	e2e.Eventually(t, fmt.Sprintf("%d streams are open", n), func() bool { return s.front.Streams() == n })
-}
-
-// What takes away one place for the connection after the other.
-const (
-	noWorker = `delete window.SharedWorker;`
-	noLocks  = noWorker + `Object.defineProperty(navigator, "locks", {value: undefined});`
-)
-
+// Twenty faults in an order that nobody knows, each kind four times: the network is cut, requests fail, the browser is offline, the
+// page is frozen, a part of the proxy dies, the hub starts again.
 func TestThePageThatIsLeftOpenShowsTheLogOnceThroughFaults(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
-	tabs := []*e2e.Tab{s.page(t, "", "/events/list/", "{}"), s.page(t, "", "/events/list/", "{shared: false}")}
+	shared, own := s.page(t, "", "/events/list/", "{}"), s.page(t, "", "/events/list/", "{shared: false}")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("the seed is %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	faults := []func(){
-		func() { s.front.Cut() },
-		func() { s.front.Fail(1 + random.IntN(3)); s.front.Cut() },
+	kinds := []func(){
+		func() { s.front.Fail(random.IntN(4)); s.front.Cut() },
 		func() {
-			tabs[1].Offline(t, true)
+			own.Offline(t, true)
 			s.say(t)
-			tabs[1].Offline(t, false)
+			own.Offline(t, false)
+		},
+		func() {
+			tab := []*e2e.Tab{shared, own}[random.IntN(2)]
+			tab.Do(t, page.SetWebLifecycleState(page.SetWebLifecycleStateStateFrozen))
+			s.say(t)
+			tab.Do(t, page.SetWebLifecycleState(page.SetWebLifecycleStateStateActive))
 		},
 		func() {
 			s.hub.KillChild(t, []string{"pushpin-proxy", "pushpin-handler", "condure", "zurl"}[random.IntN(4)])
 		},
 		func() { s.hub.Restart(t) },
 	}
-	for n := range 20 {
+	var faults []func()
+	for range 4 {
+		faults = append(faults, kinds...)
+	}
+	random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	for _, fault := range faults {
 		for range random.IntN(3) {
 			s.say(t)
 		}
-		faults[n%len(faults)]()
+		fault()
 		s.say(t)
 	}
 	s.hub.AwaitReady(t)
-	for _, tab := range tabs {
+	for _, tab := range []*e2e.Tab{shared, own} {
 		s.sees(t, tab, 0)
 		for _, text := range tab.Errors() {
 			t.Errorf("the page has an error: %s", text)
@@ -150,6 +81,7 @@ func TestTheTabsOfABrowserShareOneConnection(t *testing.T) {
 				tabs = append(tabs, s.page(t, before, "/events/list/", "{}"))
 				first = append(first, len(s.said))
 				s.say(t)
+				s.sees(t, tabs[len(tabs)-1], len(s.said)-1) // a tab begins where the connection is
 			}
 			for i, tab := range tabs {
 				s.sees(t, tab, first[i])
@@ -254,8 +186,11 @@ func TestTheClientTellsWhenHistoryIsLost(t *testing.T) {
 	s.sees(t, tab, 4)
 }
 
-// slowStreams has server-sent events never arrive, as behind an intermediary that keeps them back.
+// slowStreams has server-sent events never arrive, as behind an intermediary that keeps them back. The 10 s for which they may take
+// to come are one here.
 const slowStreams = `{
+	const after = window.setTimeout;
+	window.setTimeout = (call, wait) => after(call, wait === 10e3 ? 1e3 : wait);
 	const real = window.fetch;
 	window.fetch = (url, options) => options?.headers?.Accept !== "text/event-stream" ? real(url, options)
 		: new Promise((_, fail) => options.signal.addEventListener("abort", () => fail(options.signal.reason)));
@@ -395,20 +330,22 @@ func TestAConnectionThatIsSilentForTooLongIsMadeAgain(t *testing.T) {
 func TestATabThatWasFrozenGoesOn(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
-	tabs := []*e2e.Tab{s.page(t, noWorker, "/events/list/", "{}"), s.page(t, noWorker, "/events/list/", "{}"), s.page(t, "", "/events/list/", "{shared: false}")}
+	// The first of the two that have no worker has the connection for both.
+	tabs := []*e2e.Tab{s.page(t, noWorker, "/events/list/", "{}"), s.page(t, "", "/events/list/", "{shared: false}"), s.page(t, noWorker, "/events/list/", "{}")}
 	s.say(t)
-	for _, tab := range tabs[1:] {
+	for _, tab := range tabs[:2] {
 		s.sees(t, tab, 0)
 		tab.Do(t, page.SetWebLifecycleState(page.SetWebLifecycleStateStateFrozen))
 	}
 	for range 5 {
 		s.say(t)
 	}
-	s.sees(t, tabs[0], 0)
-	for _, tab := range tabs[1:] {
+	s.sees(t, tabs[2], 0)
+	for _, tab := range tabs[:2] {
 		tab.Do(t, page.SetWebLifecycleState(page.SetWebLifecycleStateStateActive))
 		s.sees(t, tab, 0)
 	}
+	s.awaitStreams(t, 2)
 }
 
 func TestAnEventThatIsSentAgainSaysSo(t *testing.T) {

@@ -21,6 +21,8 @@ export interface GriphubOptions {
   onReset?(reset: { channels: string[] }): void;
   /** Says how it stands, at once and when that changes. */
   onState?(state: GriphubState): void;
+  /** An attempt has failed, or a connection ended; another follows. For logs: there is nothing to do. */
+  onError?(error: Error): void;
   /** Sends cookies to another origin. */
   withCredentials?: boolean;
   /** Where to begin, a cursor; without it and without lastEventId in the address, now. */

@@ -9,12 +9,13 @@
 //   Viewer    what one call of connect has seen; nothing reaches it twice
 //
 // An Exchange lives in a SharedWorker, else in the tab that holds a lock (Web Locks) and tells the others by a
-// BroadcastChannel, else in each tab for itself.
+// BroadcastChannel, else in each tab.
 
 const OPENING = 10e3; // for so long a way may take until the stream is open; then the next way is tried
 const STALE = 70e3; // a connection that is silent for longer is dead: every way says something at least every 30 s
 const CHECK = 10e3;
 const LONGEST = 64e3; // between two attempts
+const LESSER = 6e5; // for so long polls go on before the ways that are better are tried again
 
 // A place is a cursor, "channel:number,…", as a Map.
 
@@ -50,7 +51,7 @@ class Feed {
   async run() {
     while (!this.closed) {
       const abort = (this.abort = new AbortController());
-      const slow = setTimeout(() => abort.abort(new Unusable()), OPENING);
+      const slow = setTimeout(() => abort.abort(new Unusable("no answer in time")), OPENING);
       const begun = (this.heard = Date.now());
       let opened, failure;
       this.opened = (id) => {
@@ -59,6 +60,7 @@ class Feed {
         opened = true;
         if (!this.at.size) this.at = place(id);
         this.tell("open");
+        if (this.early) this.rewind(this.early);
       };
       try {
         await this.ways[this.way](this, abort.signal);
@@ -68,12 +70,16 @@ class Feed {
       clearTimeout(slow);
       abort.abort();
       if (this.closed) return;
-      this.tell("connecting");
+      this.tell("connecting", this.hurry ? undefined : String(failure?.message || "the connection has ended"));
       if (opened && Date.now() - begun > 5e3) this.attempt = 0;
-      if (!opened && failure instanceof Unusable) this.way = (this.way + 1) % this.ways.length;
-      // Up to a quarter sooner or later, so that many who were cut off together do not come back together.
-      const delay = Math.min(this.base * 2 ** this.attempt++, LONGEST) * (0.75 + Math.random() / 2);
-      if (!this.hurry) await new Promise((done) => { this.wake = done; setTimeout(done, Math.max(delay, failure?.wait ?? 0)); });
+      let another; // way that is tried at once
+      if (opened) this.way = 0; // what a better one met with may be gone
+      else if (failure instanceof Unusable) another = this.way = (this.way + 1) % this.ways.length;
+      if (!this.hurry && !another) {
+        // Up to a quarter sooner or later, so that many who were cut off together do not come back together.
+        const delay = Math.min(this.base * 2 ** this.attempt++, LONGEST) * (0.75 + Math.random() / 2);
+        await new Promise((done) => { this.wake = done; setTimeout(done, Math.max(delay, failure?.wait ?? 0)); });
+      }
       this.hurry = false;
     }
   }
@@ -91,16 +97,22 @@ class Feed {
     this.tell(this.state);
   }
 
-  // rewind goes on at an earlier place. Every viewer knows what it has seen.
+  // rewind goes on at an earlier place, as soon as it is known where those begin who begin now. Every viewer knows what it has seen.
   rewind(at) {
-    this.at = this.at.size ? merge(this.at, at, Math.min) : at;
-    this.again();
+    if (this.at.size) {
+      this.early = null;
+      this.top ??= this.at;
+      this.at = merge(this.at, at, Math.min);
+      this.again();
+    } else this.early = merge(this.early ?? at, at, Math.min);
   }
 
-  // tell says how it stands; members take a message without a change as a sign of life.
-  tell(state) {
+  // tell says how it stands, what went wrong, and where those begin who begin now: not where it was rewound to. Members take a
+  // message without a change as a sign of life.
+  tell(state, error) {
     this.state = state;
-    this.post({ state, cursor: text(this.at) });
+    if (this.top && covers(this.at, this.top)) this.top = null;
+    this.post({ state, error, cursor: text(this.top ?? this.at) });
   }
 
   // take passes the events of one place on; there may be none.
@@ -111,6 +123,7 @@ class Feed {
 
   lost(channels, cursor) {
     if (cursor) this.at = place(cursor);
+    this.top = null;
     this.post({ reset: { channels }, cursor });
   }
 
@@ -129,7 +142,7 @@ class Feed {
     if (response.ok && response.headers.get("Content-Type")?.startsWith(accept)) return response;
     // 501: no proxy is before this address to hold connections. 409: there is nothing to poll, as nothing is kept.
     const error = new ([409, 501].includes(response.status) ? Unusable : Error)("status " + response.status);
-    error.wait = (response.headers.get("Retry-After") || 0) * 1e3;
+    error.wait = Math.min(parseInt(response.headers.get("Retry-After")) * 1e3 || 0, 36e5);
     throw error;
   }
 
@@ -189,6 +202,7 @@ async function stream(feed, signal) {
     const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop();
     for (const line of lines) {
+      if (signal.aborted) return; // what is left is asked for again
       if (!line) {
         block();
         clear();
@@ -198,7 +212,7 @@ async function stream(feed, signal) {
       if (field === "event") name = content;
       else if (field === "data") data.push(content);
       else if (field === "id") id = content;
-      else if (field === "retry" && /^\d+$/.test(content)) feed.base = +content;
+      else if (field === "retry" && /^\d+$/.test(content)) feed.base = Math.max(+content, 50);
       else if (!field && content === "more") more = true;
     }
   }
@@ -215,7 +229,12 @@ function eventOf({ id, prev, event_id, replay, ...message }) {
 const socket = (path) => (feed, signal) => new Promise((_, fail) => {
   const address = new URL(path, feed.url);
   address.protocol = address.protocol.replace("http", "ws");
-  const ws = new WebSocket(address);
+  let ws;
+  try {
+    ws = new WebSocket(address);
+  } catch {
+    return fail(new Unusable()); // the page's policy forbids it
+  }
   let asking = true, waiting = [], opened = false;
   const send = () => ws.send(JSON.stringify({ action: "ping", cursor: text(feed.at) }));
   const ask = () => {
@@ -254,6 +273,7 @@ const socket = (path) => (feed, signal) => new Promise((_, fail) => {
   ws.onopen = send;
   ws.onclose = () => end(opened ? new Error("the WebSocket was closed") : new Unusable());
   ws.onmessage = ({ data }) => {
+    if (signal.aborted) return;
     feed.heard = Date.now();
     const message = JSON.parse(data);
     if (message.event === "pong") answered(message);
@@ -267,6 +287,7 @@ const poll = (paths, wait) => async (feed, signal) => {
   const ask = async (path, name, values) => {
     const response = await feed.fetch(feed.address(path, name, values), "application/json", signal);
     const answer = await response.json();
+    signal.throwIfAborted();
     feed.heard = Date.now();
     return answer;
   };
@@ -278,7 +299,7 @@ const poll = (paths, wait) => async (feed, signal) => {
     feed.at = merge(feed.at, place(page.cursor), (a) => a);
   }
   feed.opened("");
-  for (;;) {
+  for (const start = Date.now(); Date.now() - start < LESSER;) {
     const begun = Date.now();
     let some = false;
     for (const path of paths) {
@@ -289,7 +310,7 @@ const poll = (paths, wait) => async (feed, signal) => {
       some ||= events.length > 0;
     }
     if (!some && Date.now() - begun < 4e3) {
-      await new Promise((done) => { setTimeout(done, 5e3); signal.addEventListener("abort", done, { once: true }); });
+      await new Promise((done) => { setTimeout(done, 5e3); signal.onabort = done; });
       signal.throwIfAborted();
     }
   }
@@ -308,7 +329,7 @@ class Exchange {
       return;
     }
     const at = place(cursor);
-    if (at.size && !covers(at, feed.at)) feed.rewind(at);
+    if (at.size && !(feed.at.size && covers(at, feed.at))) feed.rewind(at);
     else feed.tell(feed.state);
   }
 
@@ -317,9 +338,31 @@ class Exchange {
   }
 }
 
+const exchanges = new Map(); // in this worker or page, by settings
+
+// enrol makes who is to be posted to a member of the Exchange with these settings. With the last that leaves, it ends.
+function enrol(settings, post) {
+  const key = JSON.stringify(settings);
+  let exchange = exchanges.get(key);
+  if (!exchange) {
+    const members = new Set();
+    exchange = Object.assign(new Exchange(settings, (message) => [...members].forEach((member) => member(message))), { members });
+    exchanges.set(key, exchange);
+  }
+  exchange.members.add(post);
+  return {
+    join: (cursor) => exchange.join(cursor),
+    leave() {
+      if (!exchange.members.delete(post) || exchange.members.size) return;
+      exchange.close();
+      exchanges.delete(key);
+    },
+  };
+}
+
 class Viewer {
-  constructor({ onEvent, onReset, onState }, cursor) {
-    Object.assign(this, { onEvent, onReset, onState, seen: place(cursor), heard: Date.now() });
+  constructor({ onEvent, onReset, onState, onError }, cursor) {
+    Object.assign(this, { onEvent, onReset, onState, onError, seen: place(cursor), heard: Date.now() });
   }
 
   cursor() {
@@ -340,12 +383,13 @@ class Viewer {
     }
   }
 
-  take({ state, cursor, events, id, replay, reset }) {
+  take({ state, error, cursor, events, id, replay, reset }) {
     if (this.state === "closed") return;
     this.heard = Date.now();
     if (state) {
       if (!this.seen.size) this.seen = place(cursor);
       this.show(state);
+      if (error) this.call(this.onError, new Error(error));
     }
     if (reset) {
       if (cursor) this.seen = place(cursor);
@@ -370,8 +414,8 @@ async function inWorker(settings, viewer) {
   const { port } = worker;
   await new Promise((done, fail) => {
     worker.onerror = fail;
-    port.onmessage = done;
-    setTimeout(fail, 3e3);
+    const slow = setTimeout(fail, OPENING);
+    port.onmessage = () => done(clearTimeout(slow));
   });
   port.onmessage = ({ data }) => viewer.take(data);
   return {
@@ -415,16 +459,21 @@ async function inOneTab(settings, viewer) {
   };
 }
 
-async function alone(settings, viewer) {
-  const exchange = new Exchange(settings, (message) => viewer.take(message));
-  return { join: () => exchange.join(viewer.cursor()), leave: () => exchange.close() };
+async function inPage(settings, viewer) {
+  const { join, leave } = enrol(settings, (message) => viewer.take(message));
+  return { join: () => join(viewer.cursor()), leave };
 }
+
+let owners = 0;
+
+// alone shares with nobody.
+const alone = (settings, viewer) => inPage({ ...settings, owner: ++owners }, viewer);
 
 // enter joins where it can be done, and returns what to call when something may be wrong, and at the end.
 function enter(settings, viewer, shared) {
   let link, left;
   (async () => {
-    for (const place of shared ? [inWorker, inOneTab, alone] : [alone]) {
+    for (const place of shared ? [inWorker, inOneTab, inPage] : [alone]) {
       link = await place(settings, viewer).catch(() => null);
       if (link) break;
     }
@@ -460,8 +509,8 @@ function connect(url, { withCredentials = false, lastEventId = "", shared = true
   const check = () => {
     if (membership && Date.now() - viewer.heard > 2 * STALE) begin();
   };
-  // A page that is left may come back from the back-forward cache, where it must not hold anything; a tab that is frozen for a
-  // while may find that its connection says nothing any more.
+  // A page that is left may come back from the back-forward cache, where it must not hold anything. A tab that is frozen must not
+  // be the one on which others wait.
   const visible = () => {
     if (document.visibilityState === "visible") check();
   };
@@ -472,6 +521,7 @@ function connect(url, { withCredentials = false, lastEventId = "", shared = true
   addEventListener("pagehide", leave);
   addEventListener("pageshow", returned);
   document.addEventListener("visibilitychange", visible);
+  document.addEventListener("freeze", leave);
   document.addEventListener("resume", begin);
   viewer.show("connecting");
   begin();
@@ -481,6 +531,7 @@ function connect(url, { withCredentials = false, lastEventId = "", shared = true
       removeEventListener("pagehide", leave);
       removeEventListener("pageshow", returned);
       document.removeEventListener("visibilitychange", visible);
+      document.removeEventListener("freeze", leave);
       document.removeEventListener("resume", begin);
       leave();
       viewer.show("closed");
@@ -498,16 +549,14 @@ const DjangoRealtime = {
       if (detail?.[":id"] !== undefined) dispatchEvent(new CustomEvent(`${name}:${detail[":id"]}`, { detail }));
       onMessage?.(detail);
     };
-    let open = false;
     return connect(endpoint, {
       ...options,
       onEvent: ({ data }) => dispatch(JSON.parse(data)),
+      onError: () => onError?.(new Event("error")),
       onState(state) {
-        if (state === "open") {
-          dispatch({ type: "connected" });
-          onConnect?.();
-        } else if (open && state === "connecting") onError?.(new Event("error"));
-        open = state === "open";
+        if (state !== "open") return;
+        dispatch({ type: "connected" });
+        onConnect?.();
       },
     });
   },
@@ -521,25 +570,13 @@ const DjangoRealtime = {
 
 // In a SharedWorker: one Exchange for all that want the same.
 if (typeof document === "undefined") {
-  const exchanges = new Map();
   addEventListener("connect", ({ ports: [port] }) => {
-    let exchange, key;
-    const leave = () => {
-      if (!exchange?.ports.delete(port) || exchange.ports.size) return;
-      exchange.close();
-      exchanges.delete(key);
-    };
+    let membership;
+    const leave = () => membership?.leave();
     port.onmessage = ({ data }) => {
       if (!data.join) return leave();
-      key = JSON.stringify(data.join);
-      exchange = exchanges.get(key);
-      if (!exchange) {
-        const ports = new Set();
-        exchange = Object.assign(new Exchange(data.join, (message) => ports.forEach((p) => p.postMessage(message))), { ports });
-        exchanges.set(key, exchange);
-      }
-      exchange.ports.add(port);
-      exchange.join(data.cursor);
+      membership ??= enrol(data.join, (message) => port.postMessage(message));
+      membership.join(data.cursor);
     };
     port.addEventListener("close", leave); // of a tab that crashed
     port.postMessage("ready");

@@ -11,17 +11,17 @@ class Device {
     this.status = "offline";
     this.name = "";
     this.values = new Map();
-    this.points = new Map(); // by field: numbers, oldest first
+    this.points = new Map(); // by field: numbers with their times, oldest first
     this.seen = "";
     this.text = this.key.toLowerCase();
   }
 
-  set(name, value) {
+  set(name, value, time) {
     this.values.set(name, value);
     if (typeof value !== "number") return;
     let points = this.points.get(name);
     if (!points) this.points.set(name, (points = []));
-    points.push(value);
+    points.push({ value, time });
     if (points.length > POINTS) points.shift();
   }
 
@@ -72,7 +72,7 @@ export class Fleet {
     this.events++;
     const device = this.get(envelope.device_type, envelope.device_id);
     if (envelope.event === "status") device.status = envelope.data.new_status;
-    else if (envelope.data && typeof envelope.data === "object") for (const name in envelope.data) device.set(name, envelope.data[name]);
+    else if (envelope.data && typeof envelope.data === "object") for (const name in envelope.data) device.set(name, envelope.data[name], envelope.timestamp);
     device.seen = envelope.timestamp;
     return device;
   }
@@ -80,16 +80,23 @@ export class Fleet {
   // history puts what a device said before in front of its points.
   history(device, envelopes) {
     const before = new Map();
-    for (const { event, data } of envelopes) {
+    for (const { event, data, timestamp } of envelopes) {
       if (event !== "data" || !data || typeof data !== "object") continue;
       for (const [name, value] of Object.entries(data)) {
-        if (typeof value !== "number") continue;
+        if (typeof value !== "number" || Date.parse(timestamp) >= Date.parse(device.points.get(name)?.[0].time)) continue;
         if (!before.has(name)) before.set(name, []);
-        before.get(name).push(value);
+        before.get(name).push({ value, time: timestamp });
       }
     }
-    for (const [name, values] of before) device.points.set(name, values.slice(-POINTS));
+    for (const [name, points] of before) device.points.set(name, [...points, ...(device.points.get(name) ?? [])].slice(-POINTS));
     this.changed.add(device);
+  }
+
+  // statuses counts the devices of each status.
+  statuses() {
+    const counts = new Map();
+    for (const { status } of this.devices.values()) counts.set(status, (counts.get(status) ?? 0) + 1);
+    return counts;
   }
 }
 
