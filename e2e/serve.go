@@ -29,6 +29,9 @@ type ServeOptions struct {
 	SecondProxy bool
 	// NoBroker runs it without MQTT.
 	NoBroker bool
+	// Control returns the address at which the hub finds the first proxy's control port, for what a test puts between; nil for
+	// the port's own.
+	Control func(address string) string
 }
 
 // StartServe runs `griphub serve` between a Pushpin and a Mosquitto that live longer than it, and returns when it is ready.
@@ -41,7 +44,11 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 	}
 	h.listens = []string{h.backend, h.ops}
 	h.startProxies(t, options.SecondProxy)
-	urls, stats := fmt.Sprintf("%q", h.Proxy.GripURL()), fmt.Sprintf("%q", h.Proxy.StatsURL())
+	gripURL := h.Proxy.GripURL()
+	if options.Control != nil {
+		gripURL = strings.Replace(gripURL, h.Proxy.ControlURL(), options.Control(h.Proxy.ControlURL()), 1)
+	}
+	urls, stats := fmt.Sprintf("%q", gripURL), fmt.Sprintf("%q", h.Proxy.StatsURL())
 	if h.Second != nil {
 		urls, stats = fmt.Sprintf("%s, %q", urls, h.Second.GripURL()), fmt.Sprintf("%s, %q", stats, h.Second.StatsURL())
 	}

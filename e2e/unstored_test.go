@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
-	"syscall"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +18,23 @@ import (
 // What an outage of the proxy costs the viewers of a channel that keeps nothing, they are told.
 func TestViewersOfAnUnstoredChannelAreToldOfAnOutage(t *testing.T) {
 	t.Parallel()
-	hub := e2e.StartServe(t, e2e.ServeOptions{NoBroker: true, Config: "publish: {keys: [a-key-for-the-gauge]}\nstream: {recheck: 5s}\n" +
+	var away atomic.Bool
+	between := func(address string) string {
+		control, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httputil.NewSingleHostReverseProxy(control)
+		wire := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if away.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			proxy.ServeHTTP(w, r)
+		}))
+		t.Cleanup(wire.Close)
+		return wire.URL
+	}
+	hub := e2e.StartServe(t, e2e.ServeOptions{NoBroker: true, Control: between, Config: "publish: {keys: [a-key-for-the-gauge]}\nstream: {recheck: 5s}\n" +
 		"channels:\n  - {match: \"gauge\", read: public, reliable: false}\n  - {match: \"**\", read: public}\n"})
 	stream := watch(t, hub.URL("/events/?channel=gauge"))
 	next := 0
@@ -36,25 +55,12 @@ func TestViewersOfAnUnstoredChannelAreToldOfAnOutage(t *testing.T) {
 		stream.Expect(t, "message")
 	}
 
-	pids := hub.Proxy.PIDs()
-	signal := func(s syscall.Signal) {
-		for _, pid := range pids {
-			if err := syscall.Kill(pid, s); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	signal(syscall.SIGSTOP)
-	t.Cleanup(func() {
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGCONT)
-		}
-	})
+	away.Store(true)
 	// More than the queue to a proxy holds.
 	for range 40 {
 		publish(12, 50_000)
 	}
-	signal(syscall.SIGCONT)
+	away.Store(false)
 	number := func(e e2e.Event) int {
 		var data struct{ N int }
 		if e.Type != "message" {

@@ -98,10 +98,12 @@ func TestNothingOutlivesTheSupervisor(t *testing.T) {
 				waitFor(t, "the children to end", func() bool { return ended(pid) })
 			}
 			for _, address := range []string{config.Listen, fmt.Sprintf("127.0.0.1:%d", config.ControlPort)} {
-				l, err := net.Listen("tcp", address)
-				if err != nil {
-					t.Fatal(err)
-				}
+				// Somebody else may have been given the port for a moment.
+				waitFor(t, address+" to be free", func() bool {
+					l, err := net.Listen("tcp", address)
+					return err == nil && l.Close() == nil
+				})
+			}
 				l.Close()
 			}
 		})
