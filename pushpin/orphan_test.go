@@ -104,8 +104,6 @@ func TestNothingOutlivesTheSupervisor(t *testing.T) {
 					return err == nil && l.Close() == nil
 				})
 			}
-				l.Close()
-			}
 		})
 	}
 }
