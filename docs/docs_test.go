@@ -27,12 +27,18 @@ func TestEveryTestThatIsNamedIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := regexp.MustCompile(`\bTest[A-Z]\w+`)
-	for name, d := range documents(t) {
-		for _, test := range named.FindAllString(d.text, -1) {
+	check := func(where, text string) {
+		for _, test := range named.FindAllString(text, -1) {
 			if !there[test] {
-				t.Errorf("%s names %s, which is no test", name, test)
+				t.Errorf("%s names %s, which is no test", where, test)
 			}
 		}
+	}
+	for name, d := range documents(t) {
+		check(name, d.text)
+	}
+	for command, reason := range checkedElsewhere {
+		check(command, reason)
 	}
 }
 
@@ -46,3 +52,18 @@ func TestTheDjangoViewIsTheOneThatIsTested(t *testing.T) {
 		t.Error("authentication.md shows another view")
 	}
 }
+
+func TestEveryMetricThatIsNamedIsThere(t *testing.T) {
+	all := documents(t)
+	named := regexp.MustCompile("`(griphub_[a-z_]+)[`{]")
+	for name, d := range all {
+		for _, m := range named.FindAllStringSubmatch(d.text, -1) {
+			if !notMetrics[m[1]] && !strings.Contains(all["reference/metrics.md"].text, "| `"+m[1]+"` |") {
+				t.Errorf("%s names %s, which is no metric", name, m[1])
+			}
+		}
+	}
+}
+
+// notMetrics are names that look like metrics: a cookie, and a function of an application.
+var notMetrics = map[string]bool{"griphub_token": true, "griphub_auth": true}

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,18 +137,37 @@ func (d diagnosis) String() string {
 	return text.String()
 }
 
-// want checks that a finding of this kind names the cure.
-func (d diagnosis) want(v doctor.Verdict, check, cure string) {
+// want checks that a finding of this kind names the cure, and returns it.
+func (d diagnosis) want(v doctor.Verdict, check, cure string) doctor.Finding {
 	d.t.Helper()
 	for _, f := range d.findings {
 		if f.Verdict == v && strings.Contains(f.Check, check) && strings.Contains(f.Cure, cure) {
 			if v == doctor.Broken && d.code != exitOther {
 				d.t.Errorf("exit code is %d, want %d", d.code, exitOther)
 			}
-			return
+			return f
 		}
 	}
 	d.t.Errorf("no %s of %q with the cure %q in:\n%s", v, check, cure, d)
+	return doctor.Finding{}
+}
+
+// A shown compares findings with docs/troubleshooting.md, which shows what the doctor says. It has pairs of what stands in the scene and what stands there.
+type shown []string
+
+var mosquittoConf = regexp.MustCompile(`\S+/mosquitto\.conf\b`)
+
+// shows checks that the page has the finding as the doctor prints it.
+func (p shown) shows(t *testing.T, f doctor.Finding) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := mosquittoConf.ReplaceAllString(strings.NewReplacer(p...).Replace(f.String()), "/etc/mosquitto/mosquitto.conf")
+	if !strings.Contains(string(text), "\n"+line+"\n") {
+		t.Errorf("docs/troubleshooting.md does not show\n%s", line)
+	}
 }
 
 // wantNothingBroken checks that all is well, warnings apart.

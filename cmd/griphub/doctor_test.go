@@ -123,6 +123,7 @@ func TestDoctorFindsWhatIsWrongWithTheBroker(t *testing.T) {
 	secure := brokertest.Start(t, brokertest.TLS())
 	page := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(page.Close)
+	onPage := shown{locked.Addr, "127.0.0.1:1883", standard.Addr, "127.0.0.1:1883", forgetful.Addr, "127.0.0.1:1883"}
 	for name, scene := range map[string]struct {
 		mqtt        string
 		verdict     doctor.Verdict
@@ -142,7 +143,11 @@ func TestDoctorFindsWhatIsWrongWithTheBroker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			diagnose(t, sound(t).but(sceneConfig{"mqtt": scene.mqtt})).want(scene.verdict, scene.check, scene.cure)
+			f := diagnose(t, sound(t).but(sceneConfig{"mqtt": scene.mqtt})).want(scene.verdict, scene.check, scene.cure)
+			switch name {
+			case "a wrong password", "a short queue, read", "no persistence":
+				onPage.shows(t, f)
+			}
 		})
 	}
 }
@@ -226,30 +231,32 @@ func TestDoctorFindsWhatIsWrongWithPushpinAsItIsInstalled(t *testing.T) {
 	c := sound(t)
 	proxy := startDebianPushpin(t, c["listen"])
 	c["stream"] = "{max_channels: 50}"
+	onPage := shown{proxy.control, "127.0.0.1:5561", proxy.viewers, "127.0.0.1:7999", proxy.dir, "/etc/pushpin"}
 
 	d := diagnose(t, c.but(sceneConfig{"grip": proxy.grip("changeme")}))
-	d.want(doctor.Broken, "pushpin.conf", "set message_rate=0 and message_hwm=0 in [handler]")
-	d.want(doctor.Broken, "pushpin.conf", "set sig_key to the output of openssl rand -hex 32")
-	d.want(doctor.Broken, "pushpin.conf", "set connection_subscription_max=200")
-	d.want(doctor.Dubious, "pushpin.conf", "set client_buffer_size=65536 in [runner]")
-	d.want(doctor.Dubious, "pushpin.conf", "set message_wait=1000")
+	onPage.shows(t, d.want(doctor.Broken, "pushpin.conf", "set message_rate=0 and message_hwm=0 in [handler]"))
+	onPage.shows(t, d.want(doctor.Broken, "pushpin.conf", "set sig_key to the output of openssl rand -hex 32"))
+	onPage.shows(t, d.want(doctor.Broken, "pushpin.conf", "set connection_subscription_max=200"))
+	onPage.shows(t, d.want(doctor.Dubious, "pushpin.conf", "set client_buffer_size=65536 in [runner]"))
+	onPage.shows(t, d.want(doctor.Dubious, "pushpin.conf", "set message_wait=1000"))
 	d.want(doctor.Broken, "events", "set message_rate=0") // as it behaves, whatever the file says
 	d.want(doctor.Broken, "signature", "set it as key in grip.urls and as sig_key in pushpin.conf")
 	d.want(doctor.Good, "viewers", "")
 
 	d = diagnose(t, c.but(sceneConfig{"grip": proxy.grip("9d5ed678fe57bcca610140957afab571")}))
-	d.want(doctor.Broken, "pushpin.conf", "set key in grip.urls[0] to that sig_key")
+	onPage.shows(t, d.want(doctor.Broken, "pushpin.conf", "set key in grip.urls[0] to that sig_key"))
 	d.want(doctor.Broken, "signature", "set key in grip.urls[0] to the sig_key of "+proxy.dir)
 
 	d = diagnose(t, c.but(sceneConfig{"grip": fmt.Sprintf(`{urls: ["http://%s"]}`, proxy.control)}))
 	d.want(doctor.Dubious, "signature", "add ?iss=pushpin&key=…")
 
 	d = diagnose(t, c.but(sceneConfig{"grip": fmt.Sprintf(`{urls: ["http://%s?key=changeme"]}`, proxy.viewers)}))
-	d.want(doctor.Broken, "control port", "name the HTTP control port")
+	onPage.shows(t, d.want(doctor.Broken, "control port", "name the HTTP control port"))
 
 	// Requests go to where griphub used to be.
 	elsewhere := c.but(sceneConfig{"listen": freeAddress(t), "grip": proxy.grip("changeme")})
-	diagnose(t, elsewhere).want(doctor.Broken, "viewers", `with the line "* `+elsewhere["listen"]+`,over_http"`)
+	onPage = append(onPage, elsewhere["listen"], "127.0.0.1:8000")
+	onPage.shows(t, diagnose(t, elsewhere).want(doctor.Broken, "viewers", `with the line "* `+elsewhere["listen"]+`,over_http"`))
 
 	// Somebody else has taken griphub's place.
 	other := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -288,7 +295,8 @@ func TestDoctorFindsWhatIsWrongOnTheWayOfAViewer(t *testing.T) {
 			return // it takes as long as the doctor waits
 		}
 		front := holdingBack(t, proxy.URL())
-		diagnose(t, c, "--proxy-url", front).want(doctor.Broken, "viewers", "proxy_buffering off")
+		f := diagnose(t, c, "--proxy-url", front).want(doctor.Broken, "viewers", "proxy_buffering off")
+		shown{portOf(proxy.ControlURL()), "5561", front, "https://iot.example.com"}.shows(t, f)
 	})
 	t.Run("the control port of another proxy", func(t *testing.T) {
 		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

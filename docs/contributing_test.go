@@ -1,0 +1,41 @@
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// What contributors are told to touch is there: files by their paths, names somewhere in the code.
+func TestWhatContributorsAreToldToTouchIsThere(t *testing.T) {
+	var code strings.Builder
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		code.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`([\\w./-]+)`").FindAllStringSubmatch(documents(t)["../CONTRIBUTING.md"].text, -1)
+	if len(names) < 20 {
+		t.Fatalf("found only %d names", len(names))
+	}
+	for _, m := range names {
+		name := m[1]
+		_, isFile := os.Stat(filepath.Join("..", name))
+		_, member, _ := strings.Cut(name, ".")
+		if member == "" {
+			member = name
+		}
+		if isFile != nil && languages[name] == nil && !regexp.MustCompile(`\b`+member+`\b`).MatchString(code.String()) {
+			t.Errorf("CONTRIBUTING.md names %s, which is not there", name)
+		}
+	}
+}
