@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,18 +10,7 @@ import (
 
 // What contributors are told to touch is there: files by their paths, names somewhere in the code.
 func TestWhatContributorsAreToldToTouchIsThere(t *testing.T) {
-	var code strings.Builder
-	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		code.Write(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := code(t, ".go")
 	names := regexp.MustCompile("`([\\w./-]+)`").FindAllStringSubmatch(documents(t)["../CONTRIBUTING.md"].text, -1)
 	if len(names) < 20 {
 		t.Fatalf("found only %d names", len(names))
@@ -34,7 +22,7 @@ func TestWhatContributorsAreToldToTouchIsThere(t *testing.T) {
 		if member == "" {
 			member = name
 		}
-		if isFile != nil && languages[name] == nil && !regexp.MustCompile(`\b`+member+`\b`).MatchString(code.String()) {
+		if isFile != nil && languages[name] == nil && !regexp.MustCompile(`\b`+member+`\b`).MatchString(all) {
 			t.Errorf("CONTRIBUTING.md names %s, which is not there", name)
 		}
 	}

@@ -10,21 +10,28 @@ import (
 	"testing"
 )
 
-func TestEveryTestThatIsNamedIsThere(t *testing.T) {
-	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	there := map[string]bool{}
+// code is the text of all files of the repository whose names end so.
+func code(t *testing.T, suffix string) string {
+	t.Helper()
+	var all strings.Builder
 	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
+		if err != nil || !strings.HasSuffix(path, suffix) {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
-			there[m[1]] = true
-		}
+		all.Write(text)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	return all.String()
+}
+
+func TestEveryTestThatIsNamedIsThere(t *testing.T) {
+	there := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(code(t, "_test.go"), -1) {
+		there[m[1]] = true
 	}
 	named := regexp.MustCompile(`\bTest[A-Z]\w+`)
 	check := func(where, text string) {

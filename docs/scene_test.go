@@ -106,6 +106,7 @@ func (s *scene) link(t *testing.T, target, name string) {
 // keepTalking publishes what the pages follow, until the end of the test.
 func (s *scene) keepTalking(t *testing.T) {
 	t.Helper()
+	client := http.Client{Timeout: e2e.Patience}
 	publish := func(ctx context.Context) error {
 		const drafts = `{"channel":"orders","event":"order.paid","data":{"n":1}}
 			{"channel":"room-1","event":"note","data":{"text":"hello"}}
@@ -115,7 +116,7 @@ func (s *scene) keepTalking(t *testing.T) {
 			return err
 		}
 		r.Header.Set("Authorization", "Bearer "+sceneKey)
-		resp, err := http.DefaultClient.Do(r)
+		resp, err := client.Do(r)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func TestTheReferenceIsCurrent(t *testing.T) {
 		text(&b)
 		file := filepath.Join("../../docs/reference", name)
 		if *writeReference {
-			if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil { //nolint:gosec // a document
+			if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			continue
