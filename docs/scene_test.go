@@ -76,6 +76,7 @@ func newScene(t *testing.T) *scene {
 		"http://localhost:8001", hub.OpsURL(""), "http://127.0.0.1:8001", hub.OpsURL(""),
 	)
 	s.keepTalking(t)
+	e2e.Watch(t, hub.URL("/iot/stream/pump/"), e2e.EventSourceOptions{}) // somebody is watching, as the page about that says
 	return s
 }
 
