@@ -49,6 +49,7 @@ func openPostgres(ctx context.Context, databaseURL string, options Options) (_ *
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "griphub"
 	}
+	noticeLoss(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
