@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,6 +28,8 @@ type ServeOptions struct {
 	Prefix string
 	// SecondProxy runs another Pushpin beside the first, with a key of its own.
 	SecondProxy bool
+	// Database is its URL; empty for SQLite, in the file griphub.db beside the configuration.
+	Database string
 	// NoBroker runs it without MQTT.
 	NoBroker bool
 	// Control returns the address at which the hub finds the first proxy's control port, for what a test puts between; nil for
@@ -63,7 +66,7 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 	}
 	var config strings.Builder
 	fmt.Fprintf(&config, "listen: %s\nops_listen: %s\n", h.backend, h.ops)
-	fmt.Fprintf(&config, "database: sqlite:%s\n", filepath.Join(dir, "griphub.db"))
+	fmt.Fprintf(&config, "database: %q\n", cmp.Or(options.Database, "sqlite:"+filepath.Join(dir, "griphub.db")))
 	fmt.Fprintf(&config, "secret: %s\n", strings.Repeat("0123456789abcdef", 4))
 	fmt.Fprintf(&config, "grip:\n  urls: [%s]\n  stats: [%s]\n  prefix: %q\n", urls, stats, options.Prefix)
 	fmt.Fprintf(&config, "mqtt:\n  url: %s\n", mqtt)

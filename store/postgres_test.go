@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 
 	"github.com/griphub/griphub/channels/logtest"
 	"github.com/griphub/griphub/store"
@@ -19,9 +20,7 @@ func TestMain(m *testing.M) {
 	if task := os.Getenv(childEnv); task != "" {
 		os.Exit(runChild(task))
 	}
-	code := m.Run()
-	server.Stop()
-	os.Exit(code)
+	goleak.VerifyTestMain(server.Main(m))
 }
 
 // openDatabase opens the database until the test ends.

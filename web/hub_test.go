@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.uber.org/goleak"
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
@@ -33,9 +33,7 @@ var postgres pgtest.Server
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.ReleaseMode)
-	code := m.Run()
-	postgres.Stop()
-	os.Exit(code)
+	goleak.VerifyTestMain(postgres.Main(m))
 }
 
 const (

@@ -29,13 +29,14 @@ type Server struct {
 	// Settings are server settings such as "fsync=on". By default nothing is forced to the disk.
 	Settings []string
 
-	of    *Server // what it is a standby of, if it is one
-	start sync.Once
-	err   error
-	dir   string
-	cmd   *exec.Cmd
-	done  chan struct{} // closed when the server has ended
-	log   bytes.Buffer  // of the server; to be read when it has ended
+	of      *Server // what it is a copy of, if it is one
+	follows bool    // it goes on copying
+	start   sync.Once
+	err     error
+	dir     string
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when the server has ended
+	log     bytes.Buffer  // of the server; to be read when it has ended
 
 	mu        sync.Mutex
 	databases int
@@ -82,13 +83,24 @@ func (s *Server) Stop() {
 // until it takes over: SELECT pg_promote().
 func (s *Server) Standby(t testing.TB) *Server {
 	t.Helper()
-	standby := &Server{Settings: s.Settings, of: s}
-	t.Cleanup(standby.Stop)
-	standby.start.Do(func() { standby.err = standby.run() })
-	if standby.err != nil {
-		t.Fatalf("start a standby of PostgreSQL: %v", standby.err)
+	return s.copy(t, true)
+}
+
+// Copy returns a server with all that this one, which must run, has now: one that was restored from its backup.
+func (s *Server) Copy(t testing.TB) *Server {
+	t.Helper()
+	return s.copy(t, false)
+}
+
+func (s *Server) copy(t testing.TB, follows bool) *Server {
+	t.Helper()
+	copied := &Server{Settings: s.Settings, of: s, follows: follows}
+	t.Cleanup(copied.Stop)
+	copied.start.Do(func() { copied.err = copied.run() })
+	if copied.err != nil {
+		t.Fatalf("start a copy of PostgreSQL: %v", copied.err)
 	}
-	return standby
+	return copied
 }
 
 // URL names a database of the server, and beside it the same one on other servers.
@@ -134,7 +146,10 @@ func (s *Server) run() (err error) {
 		"--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
 	if s.of != nil {
 		create = exec.Command(filepath.Join(bin, "pg_basebackup"), "--pgdata", data, "--username", "postgres",
-			"--host", s.of.dir, "--checkpoint", "fast", "--no-sync", "--write-recovery-conf")
+			"--host", s.of.dir, "--checkpoint", "fast", "--no-sync")
+		if s.follows {
+			create.Args = append(create.Args, "--write-recovery-conf")
+		}
 	}
 	create.Dir, create.SysProcAttr = s.dir, attributes
 	if out, err := create.CombinedOutput(); err != nil {
@@ -228,4 +243,19 @@ func (s *Server) await() error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// Main has a test binary stop the server after its tests: goleak.VerifyTestMain(server.Main(m)).
+func (s *Server) Main(m *testing.M) *Main { return &Main{m, s} }
+
+// A Main runs tests.
+type Main struct {
+	tests  *testing.M
+	server *Server
+}
+
+// Run runs the tests, stops the server, and returns the tests' exit code.
+func (m *Main) Run() int {
+	defer m.server.Stop()
+	return m.tests.Run()
 }
