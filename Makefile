@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.0.0+$$(git rev-pars
 # In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
 export GOFLAGS := $(GOFLAGS)$(shell git rev-parse HEAD >/dev/null 2>&1 || echo ' -buildvcs=false')
 
-.PHONY: help run build test lint reference chaos bench fuzz vuln compose-check kubernetes-check deb deploy-check release release-check clean
+.PHONY: help run build test lint reference chaos scale soak bench fuzz vuln compose-check kubernetes-check deb deploy-check release release-check clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,15 @@ chaos: ## break everything 200 times with each set-up (SEED=… repeats; FAULTS=
 	@scripts/install-deps test
 	@CGO_ENABLED=1 go test -race -count=1 -timeout 60m -v ./chaos -run TestNothing \
 		-chaos.seed $(or $(SEED),0) -chaos.faults $(or $(FAULTS),200) $(if $(DB),-chaos.db $(DB))
+
+scale: ## run three Pushpins, two griphubs and two PostgreSQLs on hosts of their own, part them, replace them, lose them (as root)
+	@scripts/install-deps test
+	@CGO_ENABLED=1 go test -race -count=1 -timeout 30m -v ./chaos -chaos.hosts -chaos.seed $(or $(SEED),0) \
+		-run 'TestEachPair|TestEachHost|TestARolling|TestAFailover'
+
+soak: ## let it run for DURATION (1h) with broker and proxy failing now and then, and see that memory and descriptors do not grow
+	@scripts/install-deps test
+	@go test -count=1 -timeout 0 -v ./chaos -run TestASoak -chaos.soak $(or $(DURATION),1h) -chaos.seed $(or $(SEED),0)
 
 bench: ## measure griphub beside Pushpin on the same work (ARGS="--rows fan-out --rounds 1 --scale 0.1", --list shows the rows)
 	@scripts/install-deps test

@@ -65,11 +65,12 @@ func TestTheSameSeedMakesTheSamePlan(t *testing.T) {
 		{part: "a", name: "kill", weight: 2, longest: time.Second}, {part: "a", name: "stop", longest: 3 * time.Second},
 		{part: "b", name: "kill"}, {part: "c", name: "kill"}, {part: "all", all: true, longest: time.Second},
 	}
-	first := plan(7, 300, ways)
-	if !slices.Equal(first, plan(7, 300, ways)) {
+	pause := pause{200 * time.Millisecond, 1500 * time.Millisecond}
+	first := plan(7, 300, ways, pause)
+	if !slices.Equal(first, plan(7, 300, ways, pause)) {
 		t.Error("the same seed has made two plans")
 	}
-	if slices.Equal(first, plan(8, 300, ways)) {
+	if slices.Equal(first, plan(8, 300, ways, pause)) {
 		t.Error("two seeds have made the same plan")
 	}
 	for i, f := range first {
@@ -91,6 +92,7 @@ type run struct {
 	report  *report
 	pages   int    // that were opened
 	last    string // what was waited for last
+	calm    int    // by how much the senders are slower than usual; 0 for not at all
 
 	senders sync.WaitGroup
 	stop    chan struct{}
@@ -98,25 +100,24 @@ type run struct {
 }
 
 func (r *run) all() {
-	t, s := r.t, r.system
-	e2e.Eventually(t, "the system is ready for the first time", func() bool { return s.ready() == nil })
+	r.begin()
+	r.breakThings(plan(r.seed, *faultsFlag, r.system.ways, pause{200 * time.Millisecond, 1500 * time.Millisecond}))
+	r.finish()
+}
+
+// begin opens viewers and lets the senders send.
+func (r *run) begin() {
+	e2e.Eventually(r.t, "the system is ready for the first time", func() bool { return r.system.ready() == nil })
 	r.openViewers()
 	r.await("each viewer stands somewhere", startPatience, r.notStanding)
-	if t.Failed() {
-		return
-	}
+	r.report.leftOut = r.system.leftOut
 	r.startSenders()
-	start := time.Now()
-	r.report.leftOut = s.leftOut
-	r.report.faults = plan(r.seed, *faultsFlag, s.ways)
-	r.breakThings()
-	r.report.took = time.Since(start)
-	r.await("the system is ready after the last fault", startPatience, func() string {
-		if err := s.ready(); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
+}
+
+// finish ends the load when everything works again, waits until everybody has seen everything, and judges.
+func (r *run) finish() {
+	s := r.system
+	r.awaitReady("after the last fault")
 	r.stopSenders()
 	r.openArchive()
 	ended := time.Now()
@@ -147,6 +148,16 @@ func (r *run) await(what string, patience time.Duration, missing func() string) 
 			return
 		}
 	}
+}
+
+func (r *run) awaitReady(when string) {
+	r.t.Helper()
+	r.await("the system is ready "+when, startPatience, func() string {
+		if err := r.system.ready(); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 }
 
 func (r *run) openViewers() {
@@ -185,6 +196,7 @@ func (r *run) notStanding() string {
 func (r *run) startSenders() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.stop = cancel, make(chan struct{})
+	pace := func(d time.Duration) time.Duration { return d * time.Duration(max(1, r.calm)) }
 	r.t.Cleanup(func() { cancel(); r.senders.Wait() })
 	for i, id := range []string{"a0", "a1", "a2", "b0", "b1", "b2"} {
 		kind := map[byte]string{'a': "alpha", 'b': "beta"}[id[0]]
@@ -192,7 +204,7 @@ func (r *run) startSenders() {
 		careful := named && i%2 == 0
 		d := &device{
 			broker: r.system.mqtt, kind: kind, id: id, named: named, careful: careful,
-			trusting: r.system.forgets && !careful, pace: 200 * time.Millisecond,
+			trusting: r.system.forgets && !careful, pace: pace(200 * time.Millisecond),
 			rng: rand.New(rand.NewPCG(r.seed, uint64(100+i))), book: r.book,
 		}
 		r.senders.Go(func() { d.run(ctx, r.stop) })
@@ -203,20 +215,22 @@ func (r *run) startSenders() {
 	}
 	for i := range 2 {
 		p := &publisher{
-			id: fmt.Sprintf("p%d", i), targets: targets, pace: 250 * time.Millisecond, turn: i,
+			id: fmt.Sprintf("p%d", i), targets: targets, pace: pace(250 * time.Millisecond), turn: i,
 			rng: rand.New(rand.NewPCG(r.seed, uint64(200+i))), book: r.book,
 		}
 		r.senders.Go(func() { p.run(ctx, r.stop) })
 	}
-	c := &cron{id: "c0", config: r.system.config, pace: 3 * time.Second, rng: rand.New(rand.NewPCG(r.seed, 300)), book: r.book}
+	c := &cron{id: "c0", config: r.system.config, pace: pace(3 * time.Second), rng: rand.New(rand.NewPCG(r.seed, 300)), book: r.book}
 	r.senders.Go(func() { c.run(ctx, r.stop) })
 }
 
 // breakThings carries the plan out. Where something takes its time, what comes after is put off.
-func (r *run) breakThings() {
+func (r *run) breakThings(faults []fault) {
 	start := time.Now()
+	defer func() { r.report.took += time.Since(start) }()
+	r.report.faults = append(r.report.faults, faults...)
 	var late time.Duration
-	for _, m := range moves(r.report.faults) {
+	for _, m := range moves(faults) {
 		page := r.openPage()
 		wait := m.at + late - time.Since(start)
 		time.Sleep(max(0, wait))
@@ -286,7 +300,7 @@ func (r *run) settle() map[string][]sighting {
 			return "the log grows"
 		}
 		// What is missing may still wait at the broker.
-		soFar := new(report)
+		soFar := &report{takeover: r.report.takeover}
 		if soFar.judgeLog(r.book, logs, r.system.kills); soFar.lost > 0 {
 			return fmt.Sprintf("%d messages are not in the log", soFar.lost)
 		}

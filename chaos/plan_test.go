@@ -34,14 +34,17 @@ const (
 	recovery = 1500 * time.Millisecond
 )
 
+// A pause is how much time there is between the beginnings of two faults.
+type pause struct{ shortest, longest time.Duration }
+
 // plan chooses the faults. The same arguments make the same plan.
-func plan(seed uint64, count int, ways []*way) []fault {
+func plan(seed uint64, count int, ways []*way, pause pause) []fault {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	busy := make(map[string]time.Duration)
 	var everything time.Duration
 	faults := make([]fault, 0, count)
 	// Not before Mosquitto has saved the hub's session: killed earlier, it would acknowledge messages for nobody.
-	for at := 3 * time.Second; len(faults) < count; at += between(rng, 200*time.Millisecond, 1500*time.Millisecond) {
+	for at := 3 * time.Second; len(faults) < count; at += between(rng, pause.shortest, pause.longest) {
 		running := slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return f.heal <= at })
 		free := slices.DeleteFunc(slices.Clone(ways), func(w *way) bool {
 			return at < everything || busy[w.part] > at || w.all && len(running) > 0

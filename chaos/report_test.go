@@ -23,7 +23,9 @@ type report struct {
 	acknowledged, unanswered  int // messages
 	stored                    int // events, in all channels
 	lost, twice, madeUp, late int // messages
-	forgotten, repeated       int // messages of which that is excused
+	forgotten, repeated, gone int // messages of which that is excused
+	unmade                    int // sightings of events that the log no longer has
+	takeover                  *takeover
 	viewers                   []seen
 	problems                  []string
 }
@@ -71,6 +73,9 @@ func (r *report) String() string {
 	}
 	if r.repeated > 0 {
 		fmt.Fprintf(&b, "excused: %d without ids that stand there again, repeated by a Mosquitto that was killed\n", r.repeated)
+	}
+	if r.takeover != nil {
+		fmt.Fprintf(&b, "gone with the database that was replaced: %d, which were shown %d times\n", r.gone, r.unmade)
 	}
 	b.WriteByte('\n')
 	w = tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -25,9 +25,11 @@ const (
 
 // A service is a program that is started again whenever it ends, as a service manager does, unless it is held down.
 type service struct {
-	name    string
-	log     string
-	command func() *exec.Cmd
+	name string
+	// namespace is the network namespace that it runs in, empty for the test's own.
+	namespace string
+	log       string
+	command   func() *exec.Cmd
 
 	mu       sync.Mutex
 	process  *os.Process // nil while it does not run
@@ -43,16 +45,16 @@ type service struct {
 // startService starts the program, and keeps it running until the end of the test.
 func startService(t *testing.T, name string, command func() *exec.Cmd) *service {
 	t.Helper()
-	s := prepareService(t, name, syscall.SIGTERM, command)
+	s := prepareService(t, name, "", syscall.SIGTERM, command)
 	s.up()
 	return s
 }
 
-// prepareService is startService for what is held down at first, and ended by the signal.
-func prepareService(t *testing.T, name string, end os.Signal, command func() *exec.Cmd) *service {
+// prepareService is startService for what is held down at first, runs in the network namespace, and is ended by the signal.
+func prepareService(t *testing.T, name, namespace string, end os.Signal, command func() *exec.Cmd) *service {
 	t.Helper()
 	s := &service{
-		name: name, command: command, log: filepath.Join(t.TempDir(), "log"), held: true,
+		name: name, namespace: namespace, command: command, log: filepath.Join(t.TempDir(), "log"), held: true,
 		changed: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -94,8 +96,13 @@ func (s *service) inspect(t *testing.T) {
 // run is the service manager. The system kills a program when the thread that started it ends, so it has one of its own.
 func (s *service) run(ctx context.Context) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer close(s.ended)
+	if s.namespace == "" {
+		defer runtime.UnlockOSThread()
+	} else if err := enter(s.namespace); err != nil { // a thread that is in another namespace ends with its goroutine
+		s.problems = append(s.problems, fmt.Sprintf("%s: %v", s.name, err))
+		return
+	}
 	for s.awaitRelease(ctx) {
 		s.once()
 		select {

@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/coder/websocket"
@@ -20,8 +22,8 @@ const (
 )
 
 // A socket is a WebSocket viewer that does what docs/streams.md tells it to: it shows a message whose prev is where it stands,
-// drops those it has had, and pings with its cursor where it finds a gap, and every now and then. Where a message cannot be
-// read it connects anew at its place.
+// drops those it has had, and pings with its cursor where it finds a gap, and every now and then. What comes before the pong waits
+// for it. Where a message cannot be read it connects anew at its place.
 type socket struct {
 	*watcher
 	url func(string) string
@@ -86,6 +88,7 @@ func (s *socket) connect(ctx context.Context) {
 // converse takes messages and pings until the connection ends or falls silent.
 func (s *socket) converse(ctx context.Context, conn *websocket.Conn, frames <-chan string) {
 	var asked time.Time // when the ping was sent whose pong is still to come
+	var waiting []held  // what has come since
 	ping := func() bool {
 		if !asked.IsZero() {
 			return true
@@ -119,60 +122,88 @@ func (s *socket) converse(ctx context.Context, conn *websocket.Conn, frames <-ch
 			if !json.Valid([]byte(text)) {
 				return
 			}
-			var f frame
-			_ = json.Unmarshal([]byte(text), &f) // data of another shape is not looked at
-			gap, pong, more := s.take(&f, text)
-			if pong {
+			m := held{text: text}
+			_ = json.Unmarshal([]byte(text), &m.frame) // data of another shape is not looked at
+			gap := false
+			switch {
+			case m.Event == "pong":
 				asked = time.Time{}
+				gap, waiting = s.answered(m, waiting) || m.More, nil
+			case m.Event == "stream-reset":
+				s.reset(m)
+			case m.Event == "error":
+				s.seen.problem("message %.300q", text)
+				asked = time.Time{}
+			case !asked.IsZero():
+				waiting = append(waiting, m)
+			default:
+				gap = s.take(m, false)
 			}
-			if (gap || more) && !ping() {
+			if gap && !ping() {
 				return
 			}
 		}
 	}
 }
 
-// take shows the message, if it is the next one. gap tells that messages before it are missing, and more that the
-// server has further ones.
-func (s *socket) take(f *frame, text string) (gap, pong, more bool) {
-	switch f.Event {
-	case "pong", "stream-reset":
-		cursor, err := e2e.ParseCursor(f.Cursor)
-		if err != nil {
-			s.seen.problem("message %.200q: %v", text, err)
-			return false, true, false
-		}
-		if f.Event == "stream-reset" {
-			s.seen.reset(f.Data.Channels, cursor)
-			return false, false, false
-		}
-		s.seen.pong(cursor)
-		return false, true, f.More
-	case "error":
-		s.seen.problem("message %.300q", text)
-		return false, true, false
-	}
-	return s.message(f, text), false, false
+// A held message is one that waits for a pong.
+type held struct {
+	frame
+	text string
 }
 
-func (s *socket) message(f *frame, text string) (gap bool) {
-	channel, seq, err := parsePlace(f.ID)
+func (s *socket) reset(m held) {
+	cursor, err := e2e.ParseCursor(m.Cursor)
 	if err != nil {
-		s.seen.problem("message %.200q: %v", text, err)
+		s.seen.problem("message %.200q: %v", m.text, err)
+		return
+	}
+	s.seen.reset(m.Data.Channels, cursor)
+}
+
+// answered takes what has come since the ping. Up to the pong's cursor nothing is missing; the rest has to prove it.
+func (s *socket) answered(pong held, waiting []held) (gap bool) {
+	cursor, err := e2e.ParseCursor(pong.Cursor)
+	if err != nil {
+		s.seen.problem("message %.200q: %v", pong.text, err)
 		return false
 	}
-	_, prev, err := parsePlace(f.Prev)
+	var rest []held
+	number := func(m held) int64 { _, seq, _ := parsePlace(m.ID); return seq }
+	slices.SortStableFunc(waiting, func(a, b held) int { return cmp.Compare(number(a), number(b)) })
+	for _, m := range waiting {
+		if channel, seq, err := parsePlace(m.ID); err == nil && seq > cursor[channel] {
+			rest = append(rest, m)
+			continue
+		}
+		s.take(m, true)
+	}
+	s.seen.pong(cursor)
+	for _, m := range rest {
+		gap = s.take(m, false) || gap
+	}
+	return gap
+}
+
+// take shows the message, if it is the next one or known to be. gap tells that messages before it are missing.
+func (s *socket) take(m held, known bool) (gap bool) {
+	channel, seq, err := parsePlace(m.ID)
 	if err != nil {
-		s.seen.problem("message %.200q: %v", text, err)
+		s.seen.problem("message %.200q: %v", m.text, err)
 		return false
 	}
-	at, known := s.seen.place(channel)
+	_, prev, err := parsePlace(m.Prev)
+	if err != nil {
+		s.seen.problem("message %.200q: %v", m.text, err)
+		return false
+	}
+	at, stands := s.seen.place(channel)
 	switch {
-	case !known || seq <= at: // the first pong tells where the viewer begins; what it has had it drops
-	case prev != at:
+	case !stands || seq <= at: // the first pong tells where the viewer begins; what it has had it drops
+	case prev != at && !known:
 		return true
 	default:
-		s.seen.show(channel, seq, keyOf(text))
+		s.seen.show(channel, seq, keyOf(m.text))
 	}
 	return false
 }
@@ -184,8 +215,7 @@ func (v *view) pong(cursor map[string]int64) {
 	for channel, seq := range cursor {
 		at, known := v.at[channel]
 		if known && seq > at {
-			v.lost++
-			v.problems = append(v.problems, fmt.Sprintf("%s: the pong says %d, and the viewer was brought to %d only", channel, seq, at))
+			v.gaps = append(v.gaps, gap{channel, at, seq, fmt.Sprintf("the pong says %d, and the viewer was brought to %d only", seq, at)})
 		}
 		if !known || seq > at {
 			v.at[channel] = seq

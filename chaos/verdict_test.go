@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,18 @@ import (
 	"slices"
 	"time"
 )
+
+// farJump is less than what the log leaves out where it cannot know what it has given out.
+const farJump = 100_000
+
+// A takeover is a standby that took the place of a database whose newest commits it did not have: those that were acknowledged
+// between two moments. Viewers who saw some of them have to be told.
+type takeover struct{ after, before time.Time }
+
+// took tells whether what was acknowledged at the moment may be gone. There need not be a takeover.
+func (t *takeover) took(at time.Time) bool {
+	return t != nil && at.After(t.after) && at.Before(t.before)
+}
 
 // forgettable is how long before a broker was killed a message may have been acknowledged that it has forgotten.
 const forgettable = 2500 * time.Millisecond
@@ -90,7 +103,7 @@ func (r *report) judgeChannel(book *book, channel string, log []sighting, kills 
 	count := make(map[string]int)
 	newest := make(map[string]int)
 	for i, e := range log {
-		if i > 0 && e.seq != log[i-1].seq+1 {
+		if i > 0 && e.seq != log[i-1].seq+1 && !(r.takeover != nil && e.seq > log[i-1].seq+farJump) {
 			r.problemf("the log of %s goes on at %d after %d", channel, e.seq, log[i-1].seq)
 		}
 		m := book.messages[e.key]
@@ -121,7 +134,7 @@ func (r *report) judgeMessage(m *message, stored map[string]map[string]int, kill
 	if !m.named {
 		most, excused = m.attempts, m.repeats(kills)
 	}
-	var lost, twice, forgotten, repeated bool
+	var lost, twice, forgotten, repeated, gone bool
 	for _, channel := range m.channels {
 		n := stored[channel][m.key]
 		switch {
@@ -133,6 +146,8 @@ func (r *report) judgeMessage(m *message, stored map[string]map[string]int, kill
 		case n > 0 || !acknowledged || channel == trimmedChannel:
 		case m.trusting && m.forgettable(kills):
 			forgotten = true
+		case r.takeover.took(m.acknowledged):
+			gone = true
 		default:
 			lost = true
 			r.problemf("%s was acknowledged at %s and is not in %s", m.key, m.acknowledged.Format("15:04:05.000"), channel)
@@ -142,6 +157,7 @@ func (r *report) judgeMessage(m *message, stored map[string]map[string]int, kill
 	r.twice += count(twice)
 	r.repeated += count(repeated)
 	r.forgotten += count(forgotten && !lost)
+	r.gone += count(gone && !lost)
 }
 
 func count(happened bool) int {
@@ -179,11 +195,16 @@ func (r *report) judgeView(v viewer, logs map[string][]sighting) {
 			continue
 		}
 		shown := result.shown[channel]
-		first := log[0].seq
+		keys := make(map[int64]string, len(log))
+		for _, e := range log {
+			keys[e.seq] = e.key
+		}
 		for _, e := range shown {
-			switch at := e.seq - first; {
-			case at < 0: // trimmed
-			case at >= int64(len(log)) || log[at].key != e.key:
+			switch key, there := keys[e.seq]; {
+			case e.seq < log[0].seq: // trimmed
+			case !there && r.takeover != nil: // what follows tells whether the viewer knows
+				r.unmade++
+			case key != e.key:
 				result.problem("%s:%d was shown as %s, which the log does not have there", channel, e.seq, e.key)
 			}
 		}
@@ -192,8 +213,26 @@ func (r *report) judgeView(v viewer, logs map[string][]sighting) {
 			result.problem("%s: stands at %d at the end, and the log at %d", channel, at, log[len(log)-1].seq)
 		}
 	}
+	for _, g := range result.gaps {
+		if missing := g.missing(logs[g.channel]); missing > 0 {
+			result.lost += int(missing)
+			result.problem("%s: %s: %d are missing", g.channel, g.how, missing)
+		}
+	}
 	r.view(kind, v.connections(), result)
 	for _, problem := range result.problems {
 		r.problemf("%s %s: %s", kind, path, problem)
 	}
+}
+
+// missing counts what the log has in the gap. A gap after a place that the log does not have, as it was trimmed or is of
+// another history, hides an unknown number, all that fit.
+func (g gap) missing(log []sighting) int64 {
+	bySeq := func(e sighting, seq int64) int { return cmp.Compare(e.seq, seq) }
+	from, known := slices.BinarySearchFunc(log, g.after, bySeq)
+	if !known {
+		return g.upTo - g.after
+	}
+	to, _ := slices.BinarySearchFunc(log, g.upTo+1, bySeq)
+	return int64(to - from - 1)
 }

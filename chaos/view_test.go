@@ -25,16 +25,25 @@ type view struct {
 	mu    sync.Mutex
 	at    map[string]int64
 	shown map[string][]sighting
-	// jumps are channels whose place has moved without events; a reset has to follow at once.
-	jumps    map[string]string
+	// jumps are channels whose place has moved without events; a reset has to follow at once, or there were no events.
+	jumps map[string]gap
+	// gaps are places that were passed over. What the log has there is lost.
+	gaps     []gap
 	resets   int
 	twice    int
 	lost     int
 	problems []string
 }
 
+// A gap is what lies after one place of a channel, up to another.
+type gap struct {
+	channel     string
+	after, upTo int64
+	how         string
+}
+
 func newView() *view {
-	return &view{at: map[string]int64{}, shown: map[string][]sighting{}, jumps: map[string]string{}}
+	return &view{at: map[string]int64{}, shown: map[string][]sighting{}, jumps: map[string]gap{}}
 }
 
 var keyPattern = regexp.MustCompile(`"key":"([^"]+)"`)
@@ -53,7 +62,7 @@ func (v *view) open(cursor map[string]int64) {
 	defer v.mu.Unlock()
 	for channel, seq := range cursor {
 		if at, known := v.at[channel]; known && at != seq {
-			v.jumps[channel] = fmt.Sprintf("left at %d and opened again at %d", at, seq)
+			v.jumps[channel] = gap{channel, at, seq, fmt.Sprintf("left at %d and opened again at %d, without a reset", at, seq)}
 		}
 		v.at[channel] = seq
 	}
@@ -94,18 +103,16 @@ func (v *view) show(channel string, seq int64, key string) {
 		v.problems = append(v.problems, fmt.Sprintf("%s:%d (%s) was shown after %d", channel, seq, key, at))
 		return
 	case seq != at+1:
-		v.lost += int(seq - at - 1)
-		v.problems = append(v.problems, fmt.Sprintf("%s:%d (%s) was shown after %d: %d are missing", channel, seq, key, at, seq-at-1))
+		v.gaps = append(v.gaps, gap{channel, at, seq - 1, fmt.Sprintf("%d (%s) was shown after %d", seq, key, at)})
 	}
 	v.at[channel] = seq
 	v.shown[channel] = append(v.shown[channel], sighting{seq, key})
 }
 
-// settle makes jumps that no reset has followed problems.
+// settle makes jumps that no reset has followed gaps.
 func (v *view) settle() {
 	for channel, jump := range v.jumps {
-		v.lost++
-		v.problems = append(v.problems, fmt.Sprintf("%s: %s, without a reset", channel, jump))
+		v.gaps = append(v.gaps, jump)
 		delete(v.jumps, channel)
 	}
 }

@@ -78,6 +78,7 @@ func (s *stream) close()     { s.source.Close() }
 type watcher struct {
 	kind, path string
 	channels   []string
+	passing    bool // the page is left before the end
 	seen       *view
 	cancel     context.CancelFunc
 	done       chan struct{}
@@ -106,10 +107,15 @@ func (w *watcher) start(pause time.Duration, connect func(context.Context)) {
 	}()
 }
 
-func (w *watcher) what() (kind, path string)                 { return w.kind, w.path }
+func (w *watcher) what() (kind, path string) {
+	if w.passing {
+		return w.kind + ", left", w.path
+	}
+	return w.kind, w.path
+}
 func (w *watcher) watches() []string                         { return w.channels }
 func (w *watcher) place(channel string) (seq int64, ok bool) { return w.seen.place(channel) }
-func (w *watcher) left() bool                                { return false }
+func (w *watcher) left() bool                                { return w.passing }
 
 func (w *watcher) opened() {
 	w.mu.Lock()

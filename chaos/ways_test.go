@@ -120,7 +120,7 @@ func (s *system) addPostgres(t *testing.T) string {
 	var args []string
 	var attributes syscall.SysProcAttr
 	// Prepared before the database is made, so that it ends after the database is dropped.
-	again := prepareService(t, "PostgreSQL", syscall.SIGINT, func() *exec.Cmd {
+	again := prepareService(t, "PostgreSQL", "", syscall.SIGINT, func() *exec.Cmd {
 		cmd := exec.Command(args[0], args[1:]...)
 		own := attributes
 		cmd.Dir, cmd.SysProcAttr = args[len(args)-1], &own
