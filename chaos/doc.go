@@ -18,6 +18,9 @@
 //
 // Whatever ends is started again, as a service manager does.
 //
+// With -chaos.hosts (make scale) other scenes run, in which each part has a network namespace of its own: hosts are parted, unplugged,
+// replaced and lost. With -chaos.soak (make soak) griphub itself is left alone and measured. docs/scale-tests.md tells of both.
+//
 // # What is promised
 //
 //   - What was acknowledged to a device (PUBACK) or a program (HTTP 200) stands in the log once, in each of its channels, in

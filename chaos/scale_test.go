@@ -49,9 +49,11 @@ func (r *report) resets() (n int) {
 }
 
 const (
-	// partitions last longer between hosts that have something to say, which is more than any part waits for an answer.
+	// partitions last longer between hosts that have something to say.
 	talkingCut, silentCut = 8 * time.Second, 500 * time.Millisecond
 	afterCut              = 4 * time.Second
+	// unplugged is longer than any part waits for a sign of life from the database.
+	unplugged = 15 * time.Second
 )
 
 // Whatever two hosts cannot reach each other, and whatever is restarted, nothing is lost, nothing is shown twice, and nobody is
@@ -86,9 +88,9 @@ func TestEachHostIsUnplugged(t *testing.T) {
 	at := time.Second
 	for _, h := range p.network.hosts[1:] {
 		faults = append(faults, fault{
-			way: &way{part: h.name, name: "unplugged", inject: h.unplug, heal: h.plug}, at: at, heal: at + talkingCut,
+			way: &way{part: h.name, name: "unplugged", inject: h.unplug, heal: h.plug}, at: at, heal: at + unplugged,
 		})
-		at += talkingCut + afterCut
+		at += unplugged + afterCut
 	}
 	r.breakThings(faults)
 	r.tell()
