@@ -39,12 +39,12 @@ chaos: ## break everything 200 times with each set-up (SEED=… repeats; FAULTS=
 
 scale: ## run three Pushpins, two griphubs and two PostgreSQLs on hosts of their own, part them, replace them, lose them (as root)
 	@scripts/install-deps test
-	@CGO_ENABLED=1 go test -race -count=1 -timeout 30m -v ./chaos -chaos.hosts -chaos.seed $(or $(SEED),0) \
+	@CGO_ENABLED=1 go test -race -count=1 -timeout 30m -tags long -v ./chaos -chaos.seed $(or $(SEED),0) \
 		-run 'TestEachPair|TestEachHost|TestARolling|TestAFailover'
 
 soak: ## let it run for DURATION (1h) with broker and proxy failing now and then, and see that memory and descriptors do not grow
 	@scripts/install-deps test
-	@go test -count=1 -timeout 0 -v ./chaos -run TestASoak -chaos.soak $(or $(DURATION),1h) -chaos.seed $(or $(SEED),0)
+	@go test -count=1 -timeout 0 -tags long -v ./chaos -run TestASoak -chaos.soak $(or $(DURATION),1h) -chaos.seed $(or $(SEED),0)
 
 bench: ## measure griphub beside Pushpin on the same work (ARGS="--rows fan-out --rounds 1 --scale 0.1", --list shows the rows)
 	@scripts/install-deps test

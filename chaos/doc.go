@@ -18,8 +18,9 @@
 //
 // Whatever ends is started again, as a service manager does.
 //
-// With -chaos.hosts (make scale) other scenes run, in which each part has a network namespace of its own: hosts are parted, unplugged,
-// replaced and lost. With -chaos.soak (make soak) griphub itself is left alone and measured. docs/scale-tests.md tells of both.
+// With the build tag long there are scenes that take root or more time than make test has: make scale, in which each part has a
+// network namespace of its own, and hosts are parted, unplugged, replaced and lost, and make soak, in which griphub itself is left
+// alone and measured. docs/scale-tests.md tells of both.
 //
 // # What is promised
 //

@@ -1,15 +1,14 @@
+//go:build long
+
 package chaos
 
 import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // A network has hosts, each a network namespace of its own with one interface, that a bridge joins as a switch does. The test
@@ -101,13 +100,3 @@ func join(a, b *host) {
 // unplug takes the host's cable away, and plug puts it back.
 func (h *host) unplug() { h.ip("link", "set", h.device, "down") }
 func (h *host) plug()   { h.ip("link", "set", h.device, "up") }
-
-// enter takes the calling thread, and what it starts, into a network namespace.
-func enter(namespace string) error {
-	file, err := os.Open(filepath.Join("/run/netns", namespace))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return os.NewSyscallError("setns", unix.Setns(int(file.Fd()), unix.CLONE_NEWNET))
-}

@@ -1,7 +1,8 @@
+//go:build long
+
 package chaos
 
 import (
-	"flag"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -9,14 +10,9 @@ import (
 	"time"
 )
 
-var hostsFlag = flag.Bool("chaos.hosts", false, "run the scenes whose parts have hosts of their own; takes root")
-
 // onHosts makes a run on a plant.
 func onHosts(t *testing.T, setup string, lags bool) (*run, *plant) {
 	t.Helper()
-	if !*hostsFlag {
-		t.Skip("a network of hosts takes root, and minutes: make scale")
-	}
 	seed := *seedFlag
 	if seed == 0 {
 		seed = rand.Uint64N(1_000_000)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -201,4 +203,14 @@ func (s *service) signal(signal os.Signal) {
 	if s.process != nil {
 		_ = s.process.Signal(signal)
 	}
+}
+
+// enter takes the calling thread, and what it starts, into a network namespace.
+func enter(namespace string) error {
+	file, err := os.Open(filepath.Join("/run/netns", namespace))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return os.NewSyscallError("setns", unix.Setns(int(file.Fd()), unix.CLONE_NEWNET))
 }

@@ -1,3 +1,5 @@
+//go:build long
+
 package chaos
 
 import (
@@ -12,7 +14,7 @@ import (
 	"time"
 )
 
-var soakFlag = flag.Duration("chaos.soak", 0, "how long griphub runs with broker and proxy failing now and then, and is measured")
+var soakFlag = flag.Duration("chaos.soak", time.Hour, "how long griphub runs with broker and proxy failing now and then, and is measured")
 
 // samples are how many measurements a soak takes, at least as far apart as shortestSample.
 const (
@@ -23,9 +25,6 @@ const (
 // Who goes on running does not grow: while devices and programs publish, viewers come and go, and broker and proxy fail now and
 // then, griphub's memory, goroutines and descriptors stay what they were.
 func TestASoakLeavesMemoryAndDescriptorsFlat(t *testing.T) {
-	if *soakFlag == 0 {
-		t.Skip("it takes an hour to tell something: make soak")
-	}
 	seed := *seedFlag
 	if seed == 0 {
 		seed = rand.Uint64N(1_000_000)
