@@ -68,7 +68,7 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 					continue
 				}
 				if err := s.run(c.text); err != nil {
-					t.Errorf("%s:%d: %s\n%v\nRepair it, or add it to checkedElsewhere with what checks it.", name, c.line, c.text, err)
+					t.Errorf("%s:%d: %s\n%v\nRepair it. If it is no command, fence it with its language; if it cannot run here, add it to checkedElsewhere with what checks it.", name, c.line, c.text, err)
 				}
 			}
 		}
