@@ -23,6 +23,7 @@ run: build ## start everything on this machine (ARGS="--fleet 0 …" adds flags 
 	@exec bin/griphub dev $(ARGS)
 
 build: ## build bin/griphub
+	@[ -e bin/griphub ] || echo "Building griphub, which takes some minutes the first time"
 	@go build -trimpath -o bin/griphub ./cmd/griphub
 
 test: ## install what the tests need, then run vet and all tests with the race detector
