@@ -81,9 +81,9 @@ func (d *dialer) dial(ctx, life context.Context) (*wire, error) {
 	var err error
 	switch d.url.Scheme {
 	case "mqtt":
-		conn, err = new(net.Dialer).DialContext(ctx, "tcp", d.url.Host)
+		conn, err = dialTCP(ctx, "tcp", d.url.Host)
 	case "mqtts":
-		conn, err = (&tls.Dialer{Config: d.tls}).DialContext(ctx, "tcp", d.url.Host)
+		conn, err = d.secure(ctx)
 	default:
 		conn, err = d.websocket(ctx, life)
 	}
@@ -93,8 +93,28 @@ func (d *dialer) dial(ctx, life context.Context) (*wire, error) {
 	return &wire{Conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}, nil
 }
 
+func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return prompt(conn), nil
+}
+
+func (d *dialer) secure(ctx context.Context) (net.Conn, error) {
+	conn, err := dialTCP(ctx, "tcp", d.url.Host)
+	if err != nil {
+		return nil, err
+	}
+	secured := tls.Client(conn, d.tls)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return secured, nil
+}
+
 func (d *dialer) websocket(ctx, life context.Context) (net.Conn, error) {
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: d.tls}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dialTCP, TLSClientConfig: d.tls}
 	ws, _, err := websocket.Dial(ctx, d.url.String(), &websocket.DialOptions{
 		HTTPClient:   &http.Client{Transport: transport},
 		Subprotocols: []string{"mqtt"}, // MQTT 5, section 6
