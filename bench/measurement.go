@@ -85,7 +85,9 @@ type scene struct {
 type audience struct {
 	channels, viewers int // viewers of each channel
 	sockets           bool
-	options           load.Options
+	// settled waits until a griphub knows of each channel who watches it, as one does that has run for a while.
+	settled bool
+	options load.Options
 }
 
 // targets are the streams of all viewers.
@@ -133,6 +135,11 @@ func (m *measurement) stage(ctx context.Context, starter subject.Starter, a audi
 		return r, err
 	}
 	sc.opened = time.Since(start)
+	if hub, ok := s.(*subject.Hub); ok && a.settled {
+		if err := hub.Settle(opening); err != nil {
+			return r, err
+		}
+	}
 	if sc.began, err = usage.Take(); err != nil {
 		return r, err
 	}

@@ -22,7 +22,7 @@ var rawGrouped = subject.Raw{Every: 100 * time.Millisecond, Merge: true}
 // rows are the table. The peers do what anybody can do that has streams and publishing over HTTP.
 func rows(peers []subject.Peer) []row {
 	const deliveries, events, requests = "deliveries", "events", "requests"
-	devices := flood{audience: audience{channels: 1000, viewers: 1}, events: 60_000}
+	devices := flood{audience: audience{channels: 1000, viewers: 1, settled: true}, events: 60_000}
 	fromBroker := devices
 	fromBroker.batch = 1000
 	thousand := audience{channels: 1, viewers: 1000}

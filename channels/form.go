@@ -5,17 +5,24 @@ package channels
 type Form string
 
 // The forms: events as they were published, and as HTML for the two dialects of htmx.
+//
+// A stream of one stored channel has that channel's numbers for ids, which are known when an event is published. Only where there are
+// several does the proxy have to make each viewer's ids, which costs it half as much again: such streams have FormComposite.
 const (
-	FormEvents Form = "events"
-	FormHTML2  Form = "html2"
-	FormHTML4  Form = "html4"
+	FormEvents    Form = "events"
+	FormComposite Form = "composite"
+	FormHTML2     Form = "html2"
+	FormHTML4     Form = "html4"
 )
 
 // Forms returns all forms.
-func Forms() []Form { return append(HTMLForms(), FormEvents) }
+func Forms() []Form { return append(HTMLForms(), FormComposite, FormEvents) }
 
 // HTMLForms returns the forms of HTML.
 func HTMLForms() []Form { return []Form{FormHTML2, FormHTML4} }
+
+// RendersID tells that the proxy puts the ids of stored channels in (build-id).
+func (f Form) RendersID() bool { return f != FormEvents }
 
 // GripIn returns what Grip does for the viewers of a form: the form, "-" and the escaped name.
 func (c Channel) GripIn(f Form) string { return string(f) + "-" + c.Escape() }

@@ -45,10 +45,10 @@ func TestAnItemServesStreamsSocketsAndPolls(t *testing.T) {
 	if item.Channel != "events-a%20b" || item.ID != "7" || item.PrevID != "6" || item.NoSeq || item.Meta != nil {
 		t.Errorf("the item is %+v", item)
 	}
-	if got, want := string(item.HTTPStream.Content), "event: 50%%\nid: %I\ndata: {\"level\":\"100%%\"}\n\n"; got != want {
+	if got, want := string(item.HTTPStream.Content), "event: 50%\nid: a%20b:7\ndata: {\"level\":\"100%\"}\n\n"; got != want {
 		t.Errorf("streams get %q, want %q", got, want)
 	}
-	if got := item.HTTPStream.ContentFilters; len(got) != 1 || got[0] != grip.FilterBuildID {
+	if got := item.HTTPStream.ContentFilters; got != nil {
 		t.Errorf("streams' content filters are %q", got)
 	}
 	if got, want := string(item.WSMessage.Content), string(e.AppendMessage(nil, "a b")); got != want {
@@ -59,6 +59,24 @@ func TestAnItemServesStreamsSocketsAndPolls(t *testing.T) {
 	}
 	if item.HTTPResponse.Action != grip.ActionHint {
 		t.Errorf("polls get %+v", item.HTTPResponse)
+	}
+}
+
+func TestStreamsOfSeveralChannelsHaveItemsOfTheirOwn(t *testing.T) {
+	e := at(7, channels.Draft{Channels: []channels.Channel{"a b", "gauge", channels.System}, Type: "50%", Data: []byte(`{"level":"100%"}`)})
+	e.Positions[1].Seq = 0
+	items := e.AppendCompositeItems(nil, "v1-")
+	if len(items) != 1 || items[0].Channel != "v1-composite-a%20b" || items[0].ID != "7" || items[0].PrevID != "6" {
+		t.Fatalf("the items are %+v", items)
+	}
+	if got, want := string(items[0].HTTPStream.Content), "event: 50%%\nid: %I\ndata: {\"level\":\"100%%\"}\n\n"; got != want {
+		t.Errorf("streams get %q, want %q", got, want)
+	}
+	if got := items[0].HTTPStream.ContentFilters; len(got) != 1 || got[0] != grip.FilterBuildID {
+		t.Errorf("streams' content filters are %q", got)
+	}
+	if items[0].WSMessage != nil || items[0].HTTPResponse != nil {
+		t.Errorf("sockets and polls get %+v", items[0])
 	}
 }
 
@@ -134,12 +152,16 @@ func TestStreamsShowAPublishedEventAsTheyReplayIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := at(2, d)
-		items := e.AppendItems(nil, "")
-		if _, err := grip.AppendItems(nil, items); err != nil {
-			t.Fatalf("the control port takes no %+v: %v", items[0], err)
+		items := e.AppendCompositeItems(e.AppendItems(nil, ""), "")
+		if _, err := grip.AppendItems(nil, items); err != nil || len(items) != 2 {
+			t.Fatalf("the control port takes no %+v: %v", items, err)
 		}
-		got, err := buildID(items[0].HTTPStream.Content, "100%25%20a:2")
-		if want := string(e.AppendSSE(nil, "100%25%20a:2")); err != nil || got != want {
+		alone := string(items[0].HTTPStream.Content)
+		if want := string(e.AppendSSE(nil, e.Positions[0].String())); alone != want {
+			t.Fatalf("published %q; replayed %q", alone, want)
+		}
+		got, err := buildID(items[1].HTTPStream.Content, "100%25%20a:2,b:3")
+		if want := string(e.AppendSSE(nil, "100%25%20a:2,b:3")); err != nil || got != want {
 			t.Fatalf("published %q, %v; replayed %q", got, err, want)
 		}
 	})

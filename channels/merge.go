@@ -14,7 +14,7 @@ const idLine = "id: %I\n"
 // MergeStreams returns the content of one item that shows streams what several items of a channel show, one or more, which follow
 // one another: a proxy takes as long to write one event to a viewer as many.
 //
-// The id that the proxy writes is that of the last event, for all of them. So those before it take the channel back to their own
+// Where the proxy writes the id, it is that of the last event, for all of them. So those before it take the channel back to their own
 // numbers, in the form that Cursor describes: a viewer that is cut off in the middle comes back to where it was, and neither misses
 // an event nor sees one twice. prefix is the deployment's GRIP prefix.
 func MergeStreams(items []grip.Item, prefix string) []byte {

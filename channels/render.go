@@ -272,9 +272,8 @@ func AppendResetItem(dst []grip.Item, gripChannel, prefix string) []grip.Item {
 // read, which serves streams, WebSockets and long polls alike. prefix is the deployment's GRIP prefix.
 //
 // On stored channels the item has the event's number as its id and the number before as its prev-id,
-// so that the proxy sees a gap, and its SSE id is left to the proxy (build-id), which knows where
-// each viewer stands in the other channels. Long polls are told to ask again. An event that is shown to nobody moves
-// streams on and says nothing to others.
+// so that the proxy sees a gap; streams of several stored channels have items of their own (AppendCompositeItems). Long polls
+// are told to ask again. An event that is shown to nobody moves streams on and says nothing to others.
 func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 	for _, p := range e.Positions {
 		switch p.Channel {
@@ -299,6 +298,20 @@ func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 	return dst
 }
 
+// AppendCompositeItems appends the items for streams of several stored channels, one per stored channel that browsers can read. Their
+// ids are left to the proxy (build-id), which knows where each viewer stands in the other channels.
+func (e *Event) AppendCompositeItems(dst []grip.Item, prefix string) []grip.Item {
+	for _, p := range e.Positions {
+		if p.Seq == 0 || p.Channel == System || p.Channel == Kicks {
+			continue
+		}
+		if item, ok := e.StreamItem(p, FormComposite, prefix, e.Blocks()); ok {
+			dst = append(dst, item)
+		}
+	}
+	return dst
+}
+
 // StreamItem returns what is published for the streams of one of the event's channels in one form, where the event is shown
 // as those blocks. ok is false where there is nothing to publish.
 func (e *Event) StreamItem(p Position, form Form, prefix string, blocks []Block) (item grip.Item, ok bool) {
@@ -311,6 +324,10 @@ func (e *Event) StreamItem(p Position, form Form, prefix string, blocks []Block)
 		return item, len(item.HTTPStream.Content) > 0
 	}
 	item.ID, item.PrevID = p.Seq.String(), e.before(p).String()
-	item.HTTPStream = &grip.HTTPStream{Content: e.appendTemplate(nil, blocks), ContentFilters: []string{grip.FilterBuildID}}
+	if form.RendersID() {
+		item.HTTPStream = &grip.HTTPStream{Content: e.appendTemplate(nil, blocks), ContentFilters: []string{grip.FilterBuildID}}
+	} else {
+		item.HTTPStream = &grip.HTTPStream{Content: e.AppendBlocks(nil, blocks, p.String())}
+	}
 	return item, true
 }

@@ -93,7 +93,7 @@ func TestWhatIsNoDevicesEventIsShownAsItWasPublished(t *testing.T) {
 					t.Errorf("as %s: %s", form, got)
 				}
 			}
-			if items := s.AppendItems(nil, e, ""); len(items) != 2 || string(items[0].HTTPStream.Content) != string(e.AppendItems(nil, "")[0].HTTPStream.Content) {
+			if items := s.AppendItems(nil, e, ""); len(items) != 2 || string(items[0].HTTPStream.Content) != string(e.AppendCompositeItems(nil, "")[0].HTTPStream.Content) {
 				t.Errorf("items %+v", items)
 			}
 		})

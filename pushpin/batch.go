@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// A batch has at most this many items: more gain nothing (measured), and a proxy refuses all
+	// A batch has at most this many items, not counting what shares one: more gain nothing (measured), and a proxy refuses all
 	// of a batch for one.
 	batchItems = 100
+	// Where much waits, what may share the items of a batch is looked for among this many messages.
+	batchReach = 8000
 	// A batch has at most this many items of a channel that WebSockets may hold, which lose some of a burst of 100 and none of 50
 	// (measured). A stream's queue in Pushpin has 100 places.
 	batchChannelItems = 50
@@ -92,10 +94,51 @@ func batchOf(waiting []message, most, bodyLimit int, ofChannel func(string) int)
 	return len(waiting)
 }
 
+// gather moves what the next batch takes to the front of the waiting, in its order, and tells how many these are: at most so many
+// items as batchItems says, and of each channel what can share one of them, up to the bound that ofChannel tells. A proxy that does not
+// keep up writes to each viewer seldom then, and much at a time. The order of each channel is kept, and nothing is moved to
+// the other side of what is no plain event. scratch is memory that may be used.
+func gather(waiting, scratch []message, bodyLimit int, ofChannel func(string) int) (n int, left []message) {
+	size, items := len(bodyHead)+len(bodyTail), 0
+	type part struct {
+		most, taken int
+		left        bool // some of the channel waits for another batch, and so does what follows it
+	}
+	parts := make(map[string]*part)
+	left = scratch[:0]
+	for i := range waiting {
+		m := waiting[i]
+		if len(left) > 0 && !m.plain() || size >= bodyLimit {
+			break
+		}
+		of := parts[m.item.Channel]
+		if of == nil {
+			of = &part{most: max(batchChannelItems, ofChannel(m.item.Channel))}
+			parts[m.item.Channel] = of
+		}
+		own := of.taken == 0 || !m.mergeable()
+		if size += len(m.json) + len(","); size > bodyLimit && n > 0 || of.left || of.taken == of.most || own && items == batchItems {
+			size -= len(m.json) + len(",")
+			of.left = true
+			left = append(left, m)
+			continue
+		}
+		if own {
+			items++
+		}
+		of.taken++
+		waiting[n] = m
+		n++
+	}
+	copy(waiting[n:], left)
+	clear(left)
+	return n, left
+}
+
 // body is the request body that carries the messages. Events of a channel that follow one another share an item where merge is
-// not nil: it makes the content for streams. The same messages always make the same body, so that what is sent again is known to
+// not nil: it makes the content for streams. WebSockets get nothing of them where there are none. The same messages always make the same body, so that what is sent again is known to
 // the proxy.
-func body(batch []message, merge func([]grip.Item) []byte) []byte {
+func body(batch []message, merge func([]grip.Item) []byte, socketless func(channel string) bool) []byte {
 	size := len(bodyHead) + len(bodyTail)
 	for i := range batch {
 		size += len(batch[i].json) + len(",")
@@ -103,7 +146,7 @@ func body(batch []message, merge func([]grip.Item) []byte) []byte {
 	b := append(make([]byte, 0, size), bodyHead...)
 	for _, r := range runs(batch, merge != nil) {
 		if len(r) > 1 {
-			b = appendMerged(b, r, merge)
+			b = appendMerged(b, r, merge, socketless(r[0].item.Channel))
 			continue
 		}
 		b = append(appendComma(b), r[0].json...)
@@ -129,7 +172,7 @@ func runs(batch []message, merging bool) []run {
 	for i := range batch {
 		m := &batch[i]
 		if !merging || !m.mergeable() {
-			if m.item.HTTPStream == nil || m.item.HTTPStream.Action != "" {
+			if !m.plain() {
 				clear(open)
 			}
 			delete(open, m.item.Channel)
@@ -146,11 +189,14 @@ func runs(batch []message, merging bool) []run {
 	return list
 }
 
+// plain tells whether the message is an event.
+func (m *message) plain() bool { return m.item.HTTPStream != nil && m.item.HTTPStream.Action == "" }
+
 // mergeable tells whether the message is an event that everybody on its channel is shown.
 func (m *message) mergeable() bool {
 	it := &m.item
 	return it.ID != "" && it.PrevID != "" && !it.NoSeq && it.Meta == nil && it.Size == 0 &&
-		it.HTTPStream != nil && it.HTTPStream.Action == "" &&
+		m.plain() &&
 		(it.HTTPResponse == nil || it.HTTPResponse.Action == grip.ActionHint)
 }
 
@@ -165,9 +211,9 @@ func (r run) takes(m *message) bool {
 		slices.Equal(last.HTTPStream.ContentFilters, m.item.HTTPStream.ContentFilters)
 }
 
-// appendMerged appends one item for all streams and long polls, and one for each message to WebSockets, which show a message for
-// each that they get.
-func appendMerged(b []byte, r run, merge func([]grip.Item) []byte) []byte {
+// appendMerged appends one item for all streams and long polls, and, where there are WebSockets, one for each message to them: they show
+// a message for each that they get.
+func appendMerged(b []byte, r run, merge func([]grip.Item) []byte, socketless bool) []byte {
 	first, last := &r[0].item, &r[len(r)-1].item
 	items := make([]grip.Item, len(r))
 	whole := grip.Item{Channel: first.Channel, ID: last.ID, PrevID: first.PrevID}
@@ -180,7 +226,7 @@ func appendMerged(b []byte, r run, merge func([]grip.Item) []byte) []byte {
 	whole.HTTPStream = &grip.HTTPStream{Content: merge(items), ContentFilters: last.HTTPStream.ContentFilters}
 	b = appendItem(b, &whole)
 	for i := range items {
-		if items[i].WSMessage == nil {
+		if items[i].WSMessage == nil || socketless {
 			continue
 		}
 		// Its own id, by which the proxy knows it when it is sent again, is beside the sequence.

@@ -200,11 +200,11 @@ func TestEventsForManyViewersWaitForThoseBefore(t *testing.T) {
 	port := newControlPort(t, nil)
 	c := startClient(t, pushpin.Options{
 		Merge: merge, WritesPerSecond: perSecond,
-		Viewers: func(channel string) (int, int) {
+		Viewers: func(channel string) pushpin.Viewers {
 			if channel == "crowd" {
-				return streams, 0
+				return pushpin.Viewers{Streams: streams}
 			}
-			return 1, 0
+			return pushpin.Viewers{Streams: 1}
 		},
 	}, port.proxy())
 	begin := time.Now()
@@ -268,7 +268,7 @@ func TestMergedItemsServeEveryKindOfViewer(t *testing.T) {
 
 	const events = 300
 	c := startClient(t, pushpin.Options{Merge: merge, Render: toAll, WritesPerSecond: 100,
-		Viewers: func(string) (int, int) { return 1, 0 }}, parseProxy(t, o.GripURL()))
+		Viewers: func(string) pushpin.Viewers { return pushpin.Viewers{Streams: 1} }}, parseProxy(t, o.GripURL()))
 	for i := 1; i <= events; i++ {
 		c.Send(run("c", i, i))
 	}

@@ -17,7 +17,7 @@ const (
 //
 // An item after a silence leaves at once. The zero value waits for nothing.
 type pace struct {
-	viewers  func(channel string) (streams, sockets int)
+	viewers  func(channel string) Viewers
 	write    time.Duration // the time of one write to a viewer, as it is said to be
 	slowdown float64       // how much longer it takes
 	last     time.Duration // between the last request and the next one, at least
@@ -44,21 +44,31 @@ func (p *pace) writes(batch []message) (n int) {
 	seen := make(map[string]bool, 1)
 	for i := range batch {
 		item := &batch[i].item
-		streams, sockets := p.viewers(item.Channel)
+		v := p.viewers(item.Channel)
 		if item.HTTPStream != nil && !seen[item.Channel] {
 			seen[item.Channel] = true
-			n += streams
+			n += v.Streams
 		}
 		if item.WSMessage != nil {
-			n += sockets
+			n += v.Sockets
 		}
 	}
 	return n
 }
 
-// most is how many messages of a channel a batch may have: as many as there can be where nobody has a WebSocket, as far as is known.
+// socketless tells that nobody has a WebSocket on the channel.
+func (p *pace) socketless(channel string) bool {
+	v := p.viewers(channel)
+	return v.Sure && v.Sockets == 0
+}
+
+// most is how many messages of a channel a batch may have: more where nobody has a WebSocket, as far as is known, and any number
+// where there is nobody at all.
 func (p *pace) most(channel string) int {
-	if streams, sockets := p.viewers(channel); streams > 0 && sockets == 0 {
+	switch v := p.viewers(channel); {
+	case v == Viewers{Sure: true}:
+		return batchReach
+	case v.Streams > 0 && v.Sockets == 0:
 		return batchItems
 	}
 	return batchChannelItems

@@ -8,16 +8,18 @@ import (
 )
 
 func crowdPace() pace {
-	return newPace(Options{WritesPerSecond: 1000, Viewers: func(channel string) (int, int) {
+	return newPace(Options{WritesPerSecond: 1000, Viewers: func(channel string) Viewers {
 		switch channel {
 		case "streams":
-			return 100, 0
+			return Viewers{Streams: 100}
 		case "sockets":
-			return 0, 20
+			return Viewers{Sockets: 20}
 		case "crowd":
-			return 1_000_000, 0
+			return Viewers{Streams: 1_000_000}
+		case "nobody":
+			return Viewers{Sure: true}
 		}
-		return 0, 0
+		return Viewers{}
 	}})
 }
 

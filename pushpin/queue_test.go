@@ -2,10 +2,13 @@ package pushpin
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/grip"
 )
 
@@ -67,7 +70,7 @@ func TestBatchesKeepTheirBounds(t *testing.T) {
 					return false
 				}
 			}
-			return n <= most && len(body(waiting[:n], nil)) <= limit
+			return n <= most && len(body(waiting[:n], nil, nil)) <= limit
 		}
 		n := batchOf(waiting, most, limit, ofChannel)
 		if n == 0 && len(waiting) > 0 || !fits(n) {
@@ -75,6 +78,58 @@ func TestBatchesKeepTheirBounds(t *testing.T) {
 		}
 		if n < len(waiting) && fits(n+1) {
 			t.Fatalf("a batch of %d, but one more fits", n)
+		}
+	})
+}
+
+func TestWhatIsGatheredKeepsEachChannelsOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const limit = 20_000
+		next := make(map[string]int)
+		waiting := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) message {
+			if rapid.IntRange(0, 300).Draw(t, "kind") == 0 {
+				return message{item: grip.Item{Channel: "kicks", HTTPStream: &grip.HTTPStream{Action: grip.ActionHint}}, json: make([]byte, 50)}
+			}
+			channel := fmt.Sprint(rapid.IntRange(0, rapid.SampledFrom([]int{2, 300}).Draw(t, "channels")).Draw(t, "channel"))
+			next[channel]++
+			item := grip.Item{Channel: channel, ID: strconv.Itoa(next[channel]), PrevID: strconv.Itoa(next[channel] - 1), HTTPStream: &grip.HTTPStream{}}
+			if channel == "1" {
+				item.ID, item.PrevID = "", ""
+			}
+			return message{item: item, json: make([]byte, rapid.IntRange(1, 500).Draw(t, "size")), origin: origin{event: channels.EventID(next[channel])}}
+		}), 1, 1000).Draw(t, "waiting")
+		ofChannel := func(string) int { return batchItems }
+		before := slices.Clone(waiting)
+		n, _ := gather(waiting, nil, limit, ofChannel)
+		size, items, taken := len(bodyHead)+len(bodyTail), 0, make(map[string]int)
+		for _, m := range waiting[:n] {
+			size += len(m.json) + len(",")
+			if taken[m.item.Channel]++; taken[m.item.Channel] == 1 || !m.mergeable() {
+				items++
+			}
+			if taken[m.item.Channel] > batchItems {
+				t.Fatalf("there are more than %d messages of %s", batchItems, m.item.Channel)
+			}
+		}
+		if n == 0 || items > batchItems || size-len(",") > limit && n > 1 {
+			t.Fatalf("%d of %d messages, %d items and %d bytes are gathered", n, len(before), items, size)
+		}
+		// Each channel, and each message with what is no event.
+		for _, about := range []func(message) bool{
+			func(m message) bool { return m.item.Channel == "0" }, func(m message) bool { return m.item.Channel == "1" },
+			func(m message) bool { return m.item.Channel == "2" || !m.plain() },
+		} {
+			kept := func(all []message) (list []string) {
+				for _, m := range all {
+					if about(m) {
+						list = append(list, fmt.Sprint(m.item.Channel, m.item.ID, m.origin.event))
+					}
+				}
+				return list
+			}
+			if got, want := kept(waiting), kept(before); !slices.Equal(got, want) {
+				t.Fatalf("the order is %q, was %q", got, want)
+			}
 		}
 	})
 }

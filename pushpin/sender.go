@@ -61,8 +61,9 @@ type sender struct {
 	// Of run's goroutine alone.
 	most      int // messages in the next batch
 	tried     trial
-	failures  int // in a row
-	rejects   int // in a row
+	left      []message // memory for gather
+	failures  int       // in a row
+	rejects   int       // in a row
 	noRecover bool
 	bare      bool // the proxy takes content and no other actions
 
@@ -216,10 +217,12 @@ func (s *sender) idle(ctx context.Context) bool {
 // exchange makes one request, and a repair if one is due, and tells how long to wait before the next.
 func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 	s.mu.Lock()
-	first, waiting, newest := s.queue.first, s.queue.messages, s.queue.end()
+	first, newest := s.queue.first, s.queue.end()
+	n := s.choose()
+	waiting := s.queue.messages
 	s.mu.Unlock()
 
-	n, content := s.pack(first, waiting)
+	n, content := s.pack(waiting, n)
 	end := first + uint64(n)
 	s.tried = trial{first, n}
 	s.pace.begin(waiting[:n])
@@ -234,7 +237,7 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 		s.tried = trial{}
 		if n > 1 {
 			// Find the bad one by halves; what was given first still goes first.
-			s.most = n / 2
+			s.most = min(n/2, batchItems-1)
 			s.answer(err, func() {})
 			return 0
 		}
@@ -260,13 +263,33 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 	return 0
 }
 
-// pack makes the next request's body, of the first n of the waiting messages.
-func (s *sender) pack(first uint64, waiting []message) (n int, content []byte) {
-	n = batchOf(waiting, s.most, s.bodyLimit, s.pace.most)
-	if s.tried.n > 0 && s.tried.first == first {
+// choose puts what the next request carries in front, and tells how many messages these are. The lock is held.
+func (s *sender) choose() int {
+	waiting := s.queue.messages
+	switch {
+	case s.tried.n > 0 && s.tried.first == s.queue.first:
 		// The same items again, whatever has come behind them: the proxy knows by their ids which of them it has.
-		n = min(s.tried.n, len(waiting))
+		return min(s.tried.n, len(waiting))
+	case s.merge == nil || s.most < batchItems || len(waiting) <= batchItems:
+		s.left = nil
+		return batchOf(waiting, s.most, s.bodyLimit, s.pace.most)
 	}
+	// Nothing overtakes what somebody waits for.
+	reach := min(batchReach, len(waiting))
+	for _, w := range s.waiters {
+		reach = min(reach, int(w.end-s.queue.first))
+	}
+	if s.lost.due > s.queue.first {
+		reach = min(reach, int(s.lost.due-s.queue.first))
+	}
+	n, left := gather(waiting[:reach], s.left, s.bodyLimit, s.pace.most)
+	s.left = left
+	return n
+}
+
+// pack makes the next request's body, of the first of the waiting messages, at most so many.
+func (s *sender) pack(waiting []message, most int) (n int, content []byte) {
+	n = most
 	content = s.body(waiting[:n])
 	for n > 1 && len(content) > s.bodyLimit {
 		// Merging has added ids.
@@ -280,7 +303,7 @@ func (s *sender) body(batch []message) []byte {
 	if s.bare {
 		batch = bare(batch)
 	}
-	return body(batch, s.merge)
+	return body(batch, s.merge, s.pace.socketless)
 }
 
 // took notes that the proxy has taken the messages with numbers below end.

@@ -137,7 +137,7 @@ func TestNobodyNamesAnInternalChannelOrAnothersByEncoding(t *testing.T) {
 		visit(http.MethodPost, "/ws/events?channel="+trick+"&cursor="+trick+":0", opening+frame("TEXT", `{"action":"ping","cursor":"`+trick+`:0"}`), "Content-Type", grip.TypeWSEvents)
 		// The user's own channel follows from who it is, which the path does not say.
 		if w := h.raw(http.MethodGet, "/realtime/sse/?user="+trick+"&channel="+trick, "", "X-User", "7"); w != nil {
-			if in := understand(t, w.Header()); !slices.Equal(in.names, []string{"events-%40user/7", "events-%40public"}) {
+			if in := understand(t, w.Header()); !slices.Equal(in.names, []string{"composite-%40user/7", "composite-%40public"}) {
 				t.Errorf("%q: held on %q", trick, in.names)
 			}
 		}
@@ -210,7 +210,7 @@ func TestNothingThatIsWrittenBecomesAHeader(t *testing.T) {
 			return // refused: the channel or the user makes no name
 		}
 		in := understand(h.TB, w.Header())
-		if len(in.names) != 3 || in.names[0] != channels.Channel(name).Grip() || in.names[1] != "events-foo" || in.names[2] != "kicks" {
+		if len(in.names) != 3 || in.names[0] != channels.Channel(name).GripIn(channels.FormComposite) || in.names[1] != "composite-foo" || in.names[2] != "kicks" {
 			t.Fatalf("channel %q is held on %q", name, in.names)
 		}
 		text, err := buildID(w.Body.String(), "")
@@ -297,8 +297,8 @@ func TestNobodyMakesOrChangesANextLink(t *testing.T) {
 	ended("two tickets in one", "/next/"+body+"."+mac+"."+mac)
 	ended("a ticket of a later time", "/next/"+encode(strings.Replace(string(raw), `"x":`, `"x":1e`, 1))+"."+mac)
 	// With another position, it is one's own all the same.
-	w := h.get(v.in.next, grip.HeaderLast, "events-%40user/7; last-id=0, events-%40system; last-id=0")
-	if in := understand(t, w.Header()); !slices.Equal(in.names, []string{"events-%40user/8", "events-%40public"}) || w.Body.Len() != 0 {
+	w := h.get(v.in.next, grip.HeaderLast, "composite-%40user/7; last-id=0, composite-%40system; last-id=0")
+	if in := understand(t, w.Header()); !slices.Equal(in.names, []string{"composite-%40user/8", "composite-%40public"}) || w.Body.Len() != 0 {
 		t.Errorf("held on %q, with %s", in.names, w.Body)
 	}
 	h.clock.advance(3 * time.Hour)

@@ -130,11 +130,11 @@ func TestRealtimeEventsReachTheirUserAlone(t *testing.T) {
 	h.publishDraft(channels.Draft{Scope: channels.ScopeSystem, User: "7", Channels: []channels.Channel{channels.System}, Type: "audit", Data: []byte(`{}`)})
 	for user, want := range map[string][]string{
 		"":                {"events-%40public"},
-		"8":               {"events-%40user/8", "events-%40public"},
-		"8 admin":         {"events-%40user/8", "events-%40public"},
-		"None":            {"events-%40user/None", "events-%40public"},
-		"../7":            {"events-%40user/../7", "events-%40public"},
-		"8 reads=@user/7": {"events-%40user/8", "events-%40public"},
+		"8":               {"composite-%40user/8", "composite-%40public"},
+		"8 admin":         {"composite-%40user/8", "composite-%40public"},
+		"None":            {"composite-%40user/None", "composite-%40public"},
+		"../7":            {"composite-%40user/../7", "composite-%40public"},
+		"8 reads=@user/7": {"composite-%40user/8", "composite-%40public"},
 	} {
 		// A position in somebody else's channel is nobody's business either.
 		v := h.view("/realtime/sse/", "X-User", user, "Last-Event-ID", "%40user/7:0,%40system:0,%40public:0")

@@ -30,10 +30,32 @@ func (s *Server) formOf(r *http.Request, chans []channels.Channel) (channels.For
 
 // formOn is the stream's form on one of its channels.
 func (s *Server) formOn(st *stream, c channels.Channel) channels.Form {
-	if st.form == "" || !s.opts.Fragments.Has(c) {
-		return channels.FormEvents
+	switch {
+	case s.isHTML(st, c):
+		return st.form
+	case s.opts.Reader.Stored(c) && s.storedChannels(st) > 1:
+		return channels.FormComposite
 	}
-	return st.form
+	return channels.FormEvents
+}
+
+func (s *Server) isHTML(st *stream, c channels.Channel) bool {
+	return st.form != "" && s.opts.Fragments.Has(c)
+}
+
+func (s *Server) storedChannels(st *stream) (n int) {
+	for _, c := range st.channels {
+		if s.opts.Reader.Stored(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// rendersIDs tells that the proxy makes the ids of the stream, which stands at the cursor, so that a reply's text has to be in the
+// form that its filter build-id reads.
+func (s *Server) rendersIDs(st *stream, cursor channels.Cursor) bool {
+	return slices.ContainsFunc(cursor, func(p channels.Position) bool { return s.formOn(st, p.Channel).RendersID() })
 }
 
 // gripName is the channel's name at the proxy for the stream.
@@ -43,8 +65,8 @@ func (s *Server) gripName(st *stream, c channels.Channel) string {
 
 // appendEvent appends an event as the stream shows it.
 func (s *Server) appendEvent(dst []byte, st *stream, step channels.Step, id string) []byte {
-	if form := s.formOn(st, step.Channel); form != channels.FormEvents {
-		return s.opts.Fragments.AppendSSE(dst, form, step.Event, id)
+	if s.isHTML(st, step.Channel) {
+		return s.opts.Fragments.AppendSSE(dst, st.form, step.Event, id)
 	}
 	return step.Event.AppendSSE(dst, id)
 }

@@ -92,7 +92,7 @@ func TestOneStreamMayHaveHTMLAndEvents(t *testing.T) {
 	if len(events) != 3 || events[1].Data != "1" || events[2].Data != "<b>hello</b>" || events[2].ID != "iot_pump:1,room:1" {
 		t.Errorf("the stream shows %s", summary(events))
 	}
-	if !strings.HasPrefix(strings.Join(v.in.names, " "), "html4-iot_pump events-room") {
+	if !strings.HasPrefix(strings.Join(v.in.names, " "), "html4-iot_pump composite-room") {
 		t.Errorf("the stream is held on %q", v.in.names)
 	}
 }

@@ -24,20 +24,20 @@ func TestTheProxyIsToldHowToHoldAStream(t *testing.T) {
 	if v.in.hold != "stream" || v.in.timeout != "" {
 		t.Errorf("held as %q for %q", v.in.hold, v.in.timeout)
 	}
-	if want := []string{"events-a%20b", "events-foo", "kicks"}; !slices.Equal(v.in.names, want) {
+	if want := []string{"composite-a%20b", "composite-foo", "kicks"}; !slices.Equal(v.in.names, want) {
 		t.Errorf("held on %q, want %q", v.in.names, want)
 	}
 	filters := []string{grip.FilterBuildID, grip.FilterSkipUsers}
-	if sub := v.in.subscriptions["events-a%20b"]; sub.prevID != "1" || !slices.Equal(sub.filters, filters) {
+	if sub := v.in.subscriptions["composite-a%20b"]; sub.prevID != "1" || !slices.Equal(sub.filters, filters) {
 		t.Errorf("the first channel is held with %+v", sub)
 	}
-	if sub := v.in.subscriptions["events-foo"]; sub.prevID != "0" || !slices.Equal(sub.filters, filters) {
+	if sub := v.in.subscriptions["composite-foo"]; sub.prevID != "0" || !slices.Equal(sub.filters, filters) {
 		t.Errorf("the second channel is held with %+v", sub)
 	}
 	if sub := v.in.subscriptions["kicks"]; sub.prevID != "" || !slices.Equal(sub.filters, []string{grip.FilterRequireSub}) {
 		t.Errorf("of kicks it hears by %+v", sub)
 	}
-	if want := `a%%20b:%(events-a%20b)s,foo:%(events-foo)s`; v.in.meta[grip.MetaIDFormat] != want {
+	if want := `a%%20b:%(composite-a%20b)s,foo:%(composite-foo)s`; v.in.meta[grip.MetaIDFormat] != want {
 		t.Errorf("the id format is %q, want %q", v.in.meta[grip.MetaIDFormat], want)
 	}
 	if v.in.meta[grip.MetaUser] != "7" || len(v.in.meta) != 2 {
@@ -52,18 +52,33 @@ func TestTheProxyIsToldHowToHoldAStream(t *testing.T) {
 }
 
 func TestAnonymousViewersHaveNoUserAtTheProxy(t *testing.T) {
-	if user, ok := openHub(t).view("/events/foo/").in.meta[grip.MetaUser]; ok {
-		t.Errorf("the user is %q", user)
+	in := openHub(t).view("/events/foo/").in
+	if sub := in.subscriptions["events-foo"]; len(in.meta) != 0 || len(sub.filters) != 0 {
+		t.Errorf("the meta is %q, the filters are %q", in.meta, sub.filters)
+	}
+}
+
+// A number makes the id of a stream of one channel, which griphub knows; an id of several is the proxy's to make.
+func TestAStreamOfOneChannelHasItsIDsFromTheHub(t *testing.T) {
+	h := openHub(t)
+	h.publish(`"50%"`, "100%")
+	v := h.view("/events/?channel=100%25", "X-User", "7", "Last-Event-ID", "100%25:0")
+	if sub := v.in.subscriptions["events-100%25"]; sub.prevID != "1" || !slices.Equal(sub.filters, []string{grip.FilterSkipUsers}) || v.in.meta[grip.MetaIDFormat] != "" {
+		t.Errorf("it is held with %+v, %q", sub, v.in.meta)
+	}
+	v.deliver(h.publish(`"%I"`, "100%"))
+	if got, want := summary(v.events()[1:]), "message \"100%25:1\" \"50%\"\nmessage \"100%25:2\" \"%I\"\n"; got != want {
+		t.Errorf("the stream shows %q, want %q", got, want)
 	}
 }
 
 func TestUnstoredChannelsAreHeldWithoutAPosition(t *testing.T) {
 	h := openHub(t)
 	v := h.view("/events/?channel=gauge&channel=foo")
-	if sub := v.in.subscriptions["events-gauge"]; sub.prevID != "" || !slices.Equal(sub.filters, []string{grip.FilterSkipUsers}) {
+	if sub := v.in.subscriptions["events-gauge"]; sub.prevID != "" || len(sub.filters) != 0 {
 		t.Errorf("the unstored channel is held with %+v", sub)
 	}
-	if v.in.meta[grip.MetaIDFormat] != "foo:%(events-foo)s" {
+	if v.in.meta[grip.MetaIDFormat] != "" {
 		t.Errorf("the id format is %q", v.in.meta[grip.MetaIDFormat])
 	}
 	v.deliver(h.publish(`"100%"`, "gauge"))
@@ -88,8 +103,11 @@ func TestTheDeploymentsPrefixStandsBeforeEveryChannel(t *testing.T) {
 		h.publish("1", "foo")
 	}
 	v := h.view("/events/foo/?lastEventId=foo:1")
-	if sub, ok := v.in.subscriptions["v1-events-foo"]; !ok || sub.prevID != "3" || v.in.meta[grip.MetaIDFormat] != "foo:%(v1-events-foo)s" {
-		t.Errorf("held on %v with %q", v.in.subscriptions, v.in.meta)
+	if sub, ok := v.in.subscriptions["v1-events-foo"]; !ok || sub.prevID != "3" {
+		t.Errorf("held on %v", v.in.subscriptions)
+	}
+	if several := h.view("/events/?channel=foo&channel=bar").in; several.meta[grip.MetaIDFormat] != "foo:%(v1-composite-foo)s,bar:%(v1-composite-bar)s" {
+		t.Errorf("several channels are held on %v with %q", several.subscriptions, several.meta)
 	}
 	h.publish("4", "foo")
 	v.follow()
@@ -169,7 +187,7 @@ func TestALongBacklogComesInPages(t *testing.T) {
 		t.Errorf("%d pages brought %d events", v.pages, len(got))
 	}
 	first := understand(t, v.response.Header())
-	if first.hold != "" || first.keepAlive != "" || first.next == "" || len(first.names) != 1 || first.meta[grip.MetaIDFormat] == "" {
+	if first.hold != "" || first.keepAlive != "" || first.next == "" || len(first.names) != 1 {
 		t.Errorf("the first page says %+v", first)
 	}
 	if n := strings.Count(v.text, "stream-open"); n != 1 {

@@ -116,7 +116,7 @@ func TestWhoMaySeeSomeDevicesHasStreamsOfThem(t *testing.T) {
 		t.Fatalf("the page is %s", body)
 	}
 	v := h.view(streams[0], "X-User", "7 reads=iot_pump_p2 reads=iot_valve")
-	if got := strings.Join(v.in.names, " "); !strings.HasPrefix(got, "events-iot_valve events-iot_pump_p2") {
+	if got := strings.Join(v.in.names, " "); !strings.HasPrefix(got, "composite-iot_valve composite-iot_pump_p2") {
 		t.Errorf("the stream listens to %s", got)
 	}
 }

@@ -46,6 +46,9 @@ func understand(t testing.TB, h http.Header) instruct {
 		}
 		var sub subscription
 		for param := range strings.SplitSeq(params, ";") {
+			if params == "" {
+				break
+			}
 			key, value, _ := strings.Cut(strings.TrimSpace(param), "=")
 			switch key {
 			case "prev-id":
@@ -228,7 +231,7 @@ func (v *viewer) events() []seen {
 // deliver has the proxy send an event that is published, if it fits the positions.
 func (v *viewer) deliver(e channels.Event) {
 	v.Helper()
-	items := e.AppendItems(nil, "")
+	items := e.AppendCompositeItems(e.AppendItems(nil, ""), "")
 	for i := range items {
 		v.deliverItem(&items[i])
 	}
@@ -253,8 +256,12 @@ func (v *viewer) deliverItem(item *grip.Item) {
 		return
 	}
 	body := string(item.HTTPStream.Content)
-	if slices.Contains(sub.filters, grip.FilterBuildID) {
+	if sub.prevID != "" {
 		v.last[item.Channel] = item.ID
+	}
+	if renders := slices.Contains(sub.filters, grip.FilterBuildID); renders != slices.Contains(item.HTTPStream.ContentFilters, grip.FilterBuildID) {
+		v.Fatalf("the proxy closes the stream: the item on %s has other content filters than the subscription", item.Channel)
+	} else if renders {
 		var err error
 		if body, err = buildID(body, v.renderID()); err != nil {
 			v.Fatalf("the proxy closes the stream: %v in %q", err, body)

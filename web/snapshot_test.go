@@ -164,10 +164,10 @@ func TestASnapshotOfManyPagesIsTrueWhateverHappensMeanwhile(t *testing.T) {
 	h := openHub(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	n := 0
-	pad := strings.Repeat("%", 2000)
+	pad := strings.Repeat("%", 4000)
 	say := func(id string) channels.Event {
 		n++
-		return h.device("pump", id, fmt.Sprintf(`{"n":%d,"pad":%q}`, n, pad[:random.IntN(2000)]))
+		return h.device("pump", id, fmt.Sprintf(`{"n":%d,"pad":%q}`, n, pad[:random.IntN(4000)]))
 	}
 	for i := range 250 {
 		say(fmt.Sprintf("d-%04d", i))

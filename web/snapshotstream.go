@@ -5,7 +5,6 @@ import (
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
-	"github.com/griphub/griphub/grip"
 )
 
 // holdSnapshot answers with the next part of a snapshot. Behind the last one the proxy holds the connection where the
@@ -53,12 +52,6 @@ func streamCursor(cursor channels.Cursor) channels.Cursor {
 
 // renderSnapshot writes as much of the part as a reply holds, and returns the place behind it.
 func renderSnapshot(st *stream, part *snapshotPart, lost []channels.Channel) (body []byte, place channels.Cursor, err error) {
-	escape := func(text []byte) []byte {
-		if part.stored {
-			return grip.AppendBuildID(nil, text)
-		}
-		return text
-	}
 	// A channel without numbers has no place to come back to: who is cut off is told everything again.
 	id := func(place channels.Cursor) string {
 		if part.stored {
@@ -72,10 +65,10 @@ func renderSnapshot(st *stream, part *snapshotPart, lost []channels.Channel) (bo
 	limit := snapshotBytes
 	if !st.followed {
 		limit = channels.ReplayBytes
-		body = append(body, escape(st.family.opening(nil, st.channels, id(place)))...)
+		body = st.family.opening(body, st.channels, id(place))
 	}
 	if len(lost) > 0 {
-		body = append(body, escape(resetEvent(nil, id(place), lost))...)
+		body = resetEvent(body, id(place), lost)
 	}
 	written := 0
 	for item := range part.items() {
@@ -89,7 +82,6 @@ func renderSnapshot(st *stream, part *snapshotPart, lost []channels.Channel) (bo
 			}
 			text = channels.AppendSSE(nil, eventSnapshot, id(item.place), data)
 		}
-		text = escape(text)
 		// The first one of a next link's reply goes out whatever its size: such replies are not bounded.
 		if len(body)+len(text) > limit && (written > 0 || !st.followed) {
 			return body, place, nil

@@ -273,8 +273,7 @@ func (s *Server) answer(c *gin.Context, st *stream, body []byte, cursor, onward 
 }
 
 // render writes the opening, resets and missed events, up to what one reply may hold, and returns the place
-// after them. The text is in the form that the proxy's build-id filter reads, which it is wherever the
-// cursor has a position.
+// after them. Where the proxy makes the ids, the text is in the form that its filter build-id reads.
 func (s *Server) render(st *stream, replay *channels.Replay) (body []byte, cursor channels.Cursor, more bool) {
 	cursor = append(channels.Cursor(nil), replay.Start...)
 	var out []byte
@@ -292,7 +291,8 @@ func (s *Server) render(st *stream, replay *channels.Replay) (body []byte, curso
 		out = resetEvent(out, cursor.String(), replay.Lost)
 		s.meter.resets.WithLabelValues(st.family.name).Inc()
 	}
-	if len(cursor) > 0 {
+	rendered := s.rendersIDs(st, cursor)
+	if rendered {
 		out = grip.AppendBuildID(nil, out)
 	}
 	var one []byte
@@ -305,7 +305,11 @@ func (s *Server) render(st *stream, replay *channels.Replay) (body []byte, curso
 		}
 		one = s.appendEvent(one[:0], st, step, cursor.String())
 		size := len(out)
-		out = grip.AppendBuildID(out, one)
+		if rendered {
+			out = grip.AppendBuildID(out, one)
+		} else {
+			out = append(out, one...)
+		}
 		// The first event of a next link's reply goes out whatever its size: such replies are not bounded.
 		if len(out) > channels.ReplayBytes && size > 0 {
 			cursor.Set(step.Channel, before)
@@ -317,14 +321,20 @@ func (s *Server) render(st *stream, replay *channels.Replay) (body []byte, curso
 }
 
 // holdChannels subscribes the stream to its channels. A stored channel names its position, so that the proxy
-// notices a gap, and has its ids rendered. On the channel of kicks it has none, so that the proxy asks at once.
+// notices a gap. On the channel of kicks it has none, so that the proxy asks at once. Only viewers with a name can be skipped.
 func (s *Server) holdChannels(st *stream, cursor channels.Cursor) []grip.Channel {
 	subs := make([]grip.Channel, 0, len(st.channels)+1)
 	for _, c := range st.channels {
-		sub := grip.Channel{Name: s.gripName(st, c), Filters: []string{grip.FilterSkipUsers}}
+		form := s.formOn(st, c)
+		sub := grip.Channel{Name: s.opts.Prefix + c.GripIn(form)}
 		if seq, ok := cursor.Find(c); ok {
 			sub.PrevID = seq.String()
-			sub.Filters = []string{grip.FilterBuildID, grip.FilterSkipUsers}
+			if form.RendersID() {
+				sub.Filters = append(sub.Filters, grip.FilterBuildID)
+			}
+		}
+		if st.named() {
+			sub.Filters = append(sub.Filters, grip.FilterSkipUsers)
 		}
 		subs = append(subs, sub)
 	}
@@ -337,10 +347,10 @@ func (s *Server) holdChannels(st *stream, cursor channels.Cursor) []grip.Channel
 // holdMeta is what the proxy's filters need to know of the stream.
 func (s *Server) holdMeta(st *stream, cursor channels.Cursor) map[string]string {
 	meta := map[string]string{}
-	if user := st.principal.User; user != "" && user != channels.Somebody {
-		meta[grip.MetaUser] = user
+	if st.named() {
+		meta[grip.MetaUser] = st.principal.User
 	}
-	if len(cursor) > 0 {
+	if s.rendersIDs(st, cursor) {
 		format := make([]string, len(cursor))
 		for i, p := range cursor {
 			name := string(grip.AppendBuildID(nil, p.Channel.Escape()))
@@ -349,6 +359,11 @@ func (s *Server) holdMeta(st *stream, cursor channels.Cursor) map[string]string 
 		meta[grip.MetaIDFormat] = strings.Join(format, ",")
 	}
 	return meta
+}
+
+// named tells that it is known who watches.
+func (st *stream) named() bool {
+	return st.principal.User != "" && st.principal.User != channels.Somebody
 }
 
 // Error makes refusal an error, for the way from the decision to the answer.

@@ -3,6 +3,7 @@ package subject
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,6 +144,30 @@ func (h *Hub) StreamPath(channel int) string {
 		return fmt.Sprintf("/iot/stream/bench/%d/", channel)
 	}
 	return fmt.Sprintf("/events/c%d/", channel)
+}
+
+// Settle waits until it is known of every channel whether somebody watches it. A griphub that has just started takes some time for that.
+func (h *Hub) Settle(ctx context.Context) error {
+	for {
+		var presence struct{ Complete bool }
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Backend()+"/api/presence/c0", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := h.client.Do(req)
+		if err != nil {
+			return err
+		}
+		err = errors.Join(json.NewDecoder(resp.Body).Decode(&presence), resp.Body.Close())
+		if err != nil || presence.Complete {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("not all viewers are known: %w", ctx.Err())
+		}
+	}
 }
 
 // Backend is the base URL of griphub without the proxy.

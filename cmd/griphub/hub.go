@@ -79,9 +79,15 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 	if h.audience, err = newAudience(h.cfg, h.registry, h.log); err != nil {
 		return err
 	}
-	var viewers func(string) (streams, sockets int)
+	var viewers func(string) pushpin.Viewers
 	if h.audience != nil {
-		viewers = h.audience.Listeners
+		// A proxy that does not tell may have any number.
+		all := len(h.cfg.Grip.Stats) >= len(grip.ControlPorts(h.proxies))
+		viewers = func(channel string) pushpin.Viewers {
+			v := h.audience.Viewers(channel)
+			v.Sure = v.Sure && all
+			return v
+		}
 	}
 	h.client = newClient(h.cfg, h.proxies, h.fragments, viewers, h.registry, h.log)
 	h.conflater = channels.NewConflater(h.client, h.rules, devices.StateKey)
@@ -195,12 +201,13 @@ func (h *hub) monitor(source devices.Source) *devices.Monitor {
 }
 
 // newClient returns the client of the proxies' control ports. viewers may be nil.
-func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library, viewers func(string) (streams, sockets int),
+func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library, viewers func(string) pushpin.Viewers,
 	registry prometheus.Registerer, log *slog.Logger,
 ) *pushpin.Client {
 	return pushpin.NewClient(grip.ControlPorts(proxies), pushpin.Options{
 		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
-			return html.AppendItems(e.AppendItems(dst, cfg.Grip.Prefix), e, cfg.Grip.Prefix)
+			dst = e.AppendCompositeItems(e.AppendItems(dst, cfg.Grip.Prefix), cfg.Grip.Prefix)
+			return html.AppendItems(dst, e, cfg.Grip.Prefix)
 		},
 		Reset: func(dst []grip.Item, channel string) []grip.Item {
 			return channels.AppendResetItem(dst, channel, cfg.Grip.Prefix)
