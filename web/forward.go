@@ -33,6 +33,7 @@ const (
 	headerUser     = "X-User-Id"
 	headerChannels = "X-Channels"
 	headerPublish  = "X-Publish"
+	headerAdmin    = "X-Admin"
 )
 
 // ForwardOptions are what a Forward works with. Fields without a remark are required.
@@ -280,6 +281,9 @@ func answeredPrincipal(h http.Header) (channels.Principal, error) {
 	}
 	p := channels.Principal{User: users[0]}
 	var err error
+	if p.Admin, err = answeredAdmin(h.Values(headerAdmin)); err != nil {
+		return none, err
+	}
 	if p.Channels, err = ParsePatterns(words(h.Values(headerChannels))); err != nil {
 		return none, fmt.Errorf("%s: %w", headerChannels, err)
 	}
@@ -287,6 +291,16 @@ func answeredPrincipal(h http.Header) (channels.Principal, error) {
 		return none, fmt.Errorf("%s: %w", headerPublish, err)
 	}
 	return p, nil
+}
+
+func answeredAdmin(fields []string) (bool, error) {
+	switch {
+	case len(fields) == 0, len(fields) == 1 && fields[0] == "false":
+		return false, nil
+	case len(fields) == 1 && fields[0] == "true":
+		return true, nil
+	}
+	return false, fmt.Errorf("%s: want true or false, once", headerAdmin)
 }
 
 // words are what stands between commas and blanks.

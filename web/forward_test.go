@@ -56,7 +56,7 @@ func TestTheApplicationSaysWhoAsks(t *testing.T) {
 	f, _ := e.application(t, 10*time.Second)
 	p, err := f.Authenticate(visit("sessionid=1"))
 	want := channels.Principal{User: "7", Channels: []channels.Pattern{"iot_*", "room/**", "a", "b"}, Publish: []channels.Pattern{"room/1"},
-		Expires: hour.Add(15*time.Minute + 10*time.Second)}
+		Admin: true, Expires: hour.Add(15*time.Minute + 10*time.Second)}
 	if err != nil || fmt.Sprint(p) != fmt.Sprint(want) {
 		t.Errorf("the principal is %+v, %v", p, err)
 	}
@@ -131,6 +131,7 @@ func TestAnApplicationThatCannotAnswerLetsNobodyIn(t *testing.T) {
 		"an error": status(http.StatusInternalServerError), "no content": status(http.StatusNoContent), "not found": status(http.StatusNotFound),
 		"nobody": status(http.StatusOK), "an empty name": asUser(""), "a reserved name": asUser(channels.Somebody), "not UTF-8": asUser("\xff"),
 		"a long name": asUser(strings.Repeat("7", 300)), "two names": asUser("7", "X-User-Id", "8"), "a bad pattern": asUser("7", "X-Channels", "a***"),
+		"half an administrator": asUser("7", "X-Admin", "yes"), "both": asUser("7", "X-Admin", "false", "X-Admin", "true"),
 		"too many patterns": asUser("7", "X-Publish", strings.Repeat("a,", 101)), "a huge header": asUser("7", "X-Channels", strings.Repeat("a", 1<<20)),
 		"a hang-up":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
