@@ -61,6 +61,8 @@ const MaxRecent = 60_000
 
 // A ChannelQuery says which channels to list.
 type ChannelQuery struct {
+	// Name is the only one; empty for any.
+	Name Channel
 	// Text stands in the name; empty for all.
 	Text string
 	// After is the last name of the page before.

@@ -328,7 +328,7 @@ SELECT c.name, c.head, c.oldest, n.stored, CASE WHEN n.stored >= $3::bigint THEN
     LIMIT $4) AS counted) ELSE 0 END
 FROM griphub.channels AS c LEFT JOIN griphub.events AS n ON n.id = (
   SELECT p.event_id FROM griphub.positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1)
-WHERE c.name > $2 AND ($1::text = '' OR strpos(c.name, $1) > 0)
+WHERE c.name > $2 AND ($1::text = '' OR strpos(c.name, $1) > 0) AND ($6::text = '' OR c.name = $6)
 ORDER BY c.name LIMIT $5
 
 -- name: refusals

@@ -43,7 +43,7 @@ func (p *Postgres) Browse(ctx context.Context, q channels.EventQuery) (page chan
 // Channels is channels.Overview's.
 func (p *Postgres) Channels(ctx context.Context, q channels.ChannelQuery) ([]channels.ChannelInfo, error) {
 	all, err := collect(ctx, p, func(row pgx.CollectableRow) (channels.ChannelInfo, error) { return scanChannelInfo(row) },
-		"list channels", printable(q.Text), printable(string(q.After)), microCeil(q.Since), channels.MaxRecent, q.Limit)
+		"list channels", printable(q.Text), printable(string(q.After)), microCeil(q.Since), channels.MaxRecent, q.Limit, printable(string(q.Name)))
 	if err != nil {
 		return nil, fmt.Errorf("list channels: %w", err)
 	}

@@ -226,7 +226,7 @@ SELECT c.name, c.head, c.oldest, n.stored, CASE WHEN n.stored >= ?3 THEN (
     LIMIT ?4)) ELSE 0 END
 FROM channels AS c LEFT JOIN events AS n ON n.id = (
   SELECT p.event_id FROM positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1)
-WHERE c.name > ?2 AND (?1 = '' OR instr(c.name, ?1) > 0)
+WHERE c.name > ?2 AND (?1 = '' OR instr(c.name, ?1) > 0) AND (?6 = '' OR c.name = ?6)
 ORDER BY c.name LIMIT ?5
 
 -- name: refusals

@@ -33,7 +33,7 @@ func (s *SQLite) Browse(ctx context.Context, q channels.EventQuery) (channels.Ev
 
 // Channels is channels.Overview's.
 func (s *SQLite) Channels(ctx context.Context, q channels.ChannelQuery) ([]channels.ChannelInfo, error) {
-	all, err := readAll(ctx, s.read.listChannels, scanChannelInfo, q.Text, string(q.After), microCeil(q.Since), channels.MaxRecent, q.Limit)
+	all, err := readAll(ctx, s.read.listChannels, scanChannelInfo, q.Text, string(q.After), microCeil(q.Since), channels.MaxRecent, q.Limit, string(q.Name))
 	if err != nil {
 		return nil, fmt.Errorf("list channels: %w", sqliteError(err))
 	}

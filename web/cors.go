@@ -33,7 +33,8 @@ func (s *Server) cors(c *gin.Context) {
 		// Also for requests without an origin: a cache must not keep their answer for those with one.
 		h.Add("Vary", "Origin")
 	}
-	if origin != "" {
+	// What administrators see and do is for no other site.
+	if origin != "" && !strings.HasPrefix(c.Request.URL.Path, adminPath) {
 		s.opts.CORS.allow(h, origin)
 	}
 	if c.Request.Method != http.MethodOptions {

@@ -82,7 +82,7 @@ func (t *ticket) principal() channels.Principal {
 func (s *Server) nextLink(st *stream, cursor channels.Cursor) (grip.Link, error) {
 	const step = linkLife / 10
 	t := s.newTicket(st, cursor)
-	sealed, err := s.sealer.seal(sealNextLink, t, s.now().Add(s.opts.Stream.Recheck+linkLife+step).Truncate(step))
+	sealed, err := s.sealer.Seal(sealNextLink, t, s.now().Add(s.opts.Stream.Recheck+linkLife+step).Truncate(step))
 	if err != nil {
 		return grip.Link{}, err
 	}
@@ -120,7 +120,7 @@ func (s *Server) followLink(c *gin.Context) error {
 // openTicket reads the stream that a next link goes on with.
 func (s *Server) openTicket(r *http.Request, sealed string) (*stream, error) {
 	var t ticket
-	if s.sealer.open(sealNextLink, sealed, &t, s.now()) != nil {
+	if s.sealer.Open(sealNextLink, sealed, &t, s.now()) != nil {
 		return nil, errBadLink
 	}
 	st := &stream{family: s.families.named(t.Family), principal: t.principal(), channels: t.Channels, form: t.Form, kicks: t.Kicks, followed: true, snapshot: t.Snapshot}

@@ -33,6 +33,20 @@ func (s *Server) registerPages(r gin.IRouter) error {
 	return nil
 }
 
+// adminPath is where the administrators' pages are.
+const adminPath = "/admin"
+
+func (s *Server) registerAdmin(r gin.IRouter) {
+	if s.opts.Admin == nil {
+		return
+	}
+	pages := gin.WrapH(s.opts.Admin)
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		r.Handle(method, adminPath, pages)
+		r.Handle(method, adminPath+"/*page", pages)
+	}
+}
+
 func pageHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -168,7 +168,7 @@ func (s *Server) pollCursor(c *gin.Context, channel channels.Channel) (channels.
 	// another channel's is no cursor: the client starts anew.
 	for _, cookie := range c.Request.CookiesNamed(pollCookie) {
 		var text string
-		if s.sealer.open(pollCookie, cookie.Value, &text, s.now()) != nil {
+		if s.sealer.Open(pollCookie, cookie.Value, &text, s.now()) != nil {
 			continue
 		}
 		cursor, err := channels.ParseCursor(text)
@@ -229,7 +229,7 @@ func pollBody(page *channels.Page, principal channels.Principal) (body []byte, n
 func (s *Server) rememberPoll(c *gin.Context, next channels.Position) error {
 	// Rounded, so that a silent channel's polls set the same cookie again.
 	expires := s.now().Add(pollLife).Truncate(time.Hour)
-	value, err := s.sealer.seal(pollCookie, next.String(), expires)
+	value, err := s.sealer.Seal(pollCookie, next.String(), expires)
 	if err != nil {
 		return err
 	}

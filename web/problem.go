@@ -105,6 +105,15 @@ func (s *Server) problemOf(c *gin.Context, err error) *problem {
 // errInternal is what a client is told of failures that are not its own.
 var errInternal = &problem{status: http.StatusInternalServerError, code: "internal-error", message: "The request failed; the service's log says why."}
 
+// Explain says how a client is told of an error: by a status and a sentence; ok is false where the error is none of its business.
+func Explain(err error) (status int, message string, ok bool) {
+	p := knownProblem(err)
+	if p == nil {
+		return http.StatusInternalServerError, errInternal.message, false
+	}
+	return p.status, p.message, true
+}
+
 // knownProblem is the problem that an error is to the client, nil where that is none of its business.
 func knownProblem(err error) *problem {
 	var p *problem

@@ -47,9 +47,9 @@ type sealed struct {
 	Value   json.RawMessage `json:"v"`
 }
 
-// seal returns value as text that is safe in URLs and cookies, valid until expires and only for the
+// Seal returns value as text that is safe in URLs and cookies, valid until expires and only for the
 // purpose. Equal values give equal texts.
-func (s *Sealer) seal(purpose string, value any, expires time.Time) (string, error) {
+func (s *Sealer) Seal(purpose string, value any, expires time.Time) (string, error) {
 	// Without HTML escapes, which would make some names six times as long.
 	raw := &bytes.Buffer{}
 	encoder := json.NewEncoder(raw)
@@ -65,8 +65,8 @@ func (s *Sealer) seal(purpose string, value any, expires time.Time) (string, err
 	return text + "." + s.mac(s.secrets[0], purpose, text), nil
 }
 
-// open reads what seal wrote for the same purpose into value.
-func (s *Sealer) open(purpose, text string, value any, now time.Time) error {
+// Open reads what Seal wrote for the same purpose into value.
+func (s *Sealer) Open(purpose, text string, value any, now time.Time) error {
 	body, mac, ok := strings.Cut(text, ".")
 	if !ok || len(text) > maxSealed {
 		return fmt.Errorf("open %s: %w", purpose, errSealForged)

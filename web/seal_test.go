@@ -26,7 +26,7 @@ func newTestSealer(t interface{ Fatal(...any) }, secrets ...string) *Sealer {
 }
 
 func mustSeal(t interface{ Fatal(...any) }, s *Sealer, purpose string, value any, expires time.Time) string {
-	text, err := s.seal(purpose, value, expires)
+	text, err := s.Seal(purpose, value, expires)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestASealOpensUntilItExpires(t *testing.T) {
 		want error
 	}{{noon.Add(-time.Hour), nil}, {noon.Add(-time.Second), nil}, {noon, errSealExpired}, {noon.Add(time.Hour), errSealExpired}} {
 		var value map[string]int
-		if err := s.open("link", text, &value, c.now); !errors.Is(err, c.want) || err == nil && value["a"] != 1 {
+		if err := s.Open("link", text, &value, c.now); !errors.Is(err, c.want) || err == nil && value["a"] != 1 {
 			t.Errorf("at %s: %v, %v", c.now, value, err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestASealIsForOnePurpose(t *testing.T) {
 	text := mustSeal(t, s, "cookie", "a:1", noon)
 	var value string
 	for _, purpose := range []string{"link", "", "cookie\x00", "cooki"} {
-		if err := s.open(purpose, text, &value, noon.Add(-1)); !errors.Is(err, errSealForged) {
+		if err := s.Open(purpose, text, &value, noon.Add(-1)); !errors.Is(err, errSealForged) {
 			t.Errorf("a cookie opens as %q: %v", purpose, err)
 		}
 	}
@@ -71,13 +71,13 @@ func TestASealIsForOnePurpose(t *testing.T) {
 func TestSecretsCanBeChanged(t *testing.T) {
 	before, after := newTestSealer(t, oldSecret), newTestSealer(t, newSecret, oldSecret)
 	var value string
-	if err := after.open("link", mustSeal(t, before, "link", "x", noon), &value, noon.Add(-1)); err != nil || value != "x" {
+	if err := after.Open("link", mustSeal(t, before, "link", "x", noon), &value, noon.Add(-1)); err != nil || value != "x" {
 		t.Errorf("an earlier secret's text: %q, %v", value, err)
 	}
-	if err := before.open("link", mustSeal(t, after, "link", "x", noon), &value, noon.Add(-1)); !errors.Is(err, errSealForged) {
+	if err := before.Open("link", mustSeal(t, after, "link", "x", noon), &value, noon.Add(-1)); !errors.Is(err, errSealForged) {
 		t.Errorf("the text is not signed with the first secret: %v", err)
 	}
-	if err := newTestSealer(t, newSecret).open("link", mustSeal(t, before, "link", "x", noon), &value, noon.Add(-1)); !errors.Is(err, errSealForged) {
+	if err := newTestSealer(t, newSecret).Open("link", mustSeal(t, before, "link", "x", noon), &value, noon.Add(-1)); !errors.Is(err, errSealForged) {
 		t.Errorf("a secret that was dropped still opens: %v", err)
 	}
 }
@@ -103,7 +103,7 @@ func TestASealStandsInPathsAndCookies(t *testing.T) {
 			t.Fatalf("the text is %q", text)
 		}
 		var value string
-		if err := s.open("link", text, &value, noon.Add(-1)); err != nil || value != want {
+		if err := s.Open("link", text, &value, noon.Add(-1)); err != nil || value != want {
 			t.Fatalf("%q became %q, %v", want, value, err)
 		}
 	})
@@ -115,7 +115,7 @@ func TestNoChangedSealOpens(t *testing.T) {
 	refused := func(forged string) {
 		t.Helper()
 		value := "untouched"
-		if err := s.open("link", forged, &value, noon.Add(-1)); !errors.Is(err, errSealForged) || value != "untouched" {
+		if err := s.Open("link", forged, &value, noon.Add(-1)); !errors.Is(err, errSealForged) || value != "untouched" {
 			t.Errorf("%q opens: %q, %v", forged, value, err)
 		}
 	}
@@ -142,7 +142,7 @@ func TestWhatCannotBeOpenedAgainIsNotSealed(t *testing.T) {
 	s := newTestSealer(t, newSecret)
 	for size := 1; size <= 2*maxSealed; size += 97 {
 		want := strings.Repeat("<", size)
-		text, err := s.seal("link", want, noon)
+		text, err := s.Seal("link", want, noon)
 		if err != nil {
 			if size < maxSealed/2 {
 				t.Fatalf("%d bytes: %v", size, err)
@@ -150,7 +150,7 @@ func TestWhatCannotBeOpenedAgainIsNotSealed(t *testing.T) {
 			continue
 		}
 		var value string
-		if err := s.open("link", text, &value, noon.Add(-1)); err != nil || value != want {
+		if err := s.Open("link", text, &value, noon.Add(-1)); err != nil || value != want {
 			t.Fatalf("%d bytes do not open: %v", size, err)
 		}
 	}
@@ -159,7 +159,7 @@ func TestWhatCannotBeOpenedAgainIsNotSealed(t *testing.T) {
 func TestAValueOfAnotherShapeDoesNotOpen(t *testing.T) {
 	s := newTestSealer(t, newSecret)
 	var value struct{ A int }
-	if err := s.open("link", mustSeal(t, s, "link", []string{"x"}, noon), &value, noon.Add(-1)); err == nil {
+	if err := s.Open("link", mustSeal(t, s, "link", []string{"x"}, noon), &value, noon.Add(-1)); err == nil {
 		t.Errorf("it opened as %+v", value)
 	}
 }
@@ -173,7 +173,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		value := "untouched"
-		err := s.open("link", text, &value, noon.Add(-1))
+		err := s.Open("link", text, &value, noon.Add(-1))
 		if (err == nil) != (text == genuine) || err != nil && value != "untouched" {
 			t.Fatalf("%q: %q, %v", text, value, err)
 		}

@@ -65,6 +65,8 @@ type Options struct {
 	UserPublishRate PublishRate
 	// AssetsDir holds third-party browser code, as {package}@{version}/{file}; empty for the public CDN.
 	AssetsDir string
+	// Admin answers /admin and what is below; nil for nothing.
+	Admin http.Handler
 	// Logger should name RequestID in its records.
 	Logger *slog.Logger
 	// AccessLog logs every request at the level Info, in place of Debug.
@@ -149,6 +151,7 @@ func NewServer(opts Options) (*Server, error) {
 	if err := s.registerComponents(engine); err != nil {
 		return nil, err
 	}
+	s.registerAdmin(engine)
 	if err := s.registerStreams(engine); err != nil {
 		return nil, err
 	}

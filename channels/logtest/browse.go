@@ -143,6 +143,8 @@ func overviewScenes() []scene {
 			s.wantChannels(channels.ChannelQuery{Text: "a"}, "100%_a", "a")
 			s.wantChannels(channels.ChannelQuery{Text: "%_"}, "100%_a")
 			s.wantChannels(channels.ChannelQuery{Text: "\xff\x00'"})
+			s.wantChannels(channels.ChannelQuery{Name: "a"}, "a")
+			s.wantChannels(channels.ChannelQuery{Name: "nobody's"})
 			s.trimAll()
 			s.wantChannels(channels.ChannelQuery{After: "a"}, "b", "Ä")
 		}},

@@ -62,7 +62,7 @@ func (m *Memory) Channels(ctx context.Context, q channels.ChannelQuery) ([]chann
 	defer m.mu.Unlock()
 	var all []channels.ChannelInfo
 	for name, c := range m.names {
-		if name <= q.After || !strings.Contains(string(name), q.Text) {
+		if name <= q.After || q.Name != "" && name != q.Name || !strings.Contains(string(name), q.Text) {
 			continue
 		}
 		info := channels.ChannelInfo{Channel: name, Head: c.head}

@@ -254,6 +254,7 @@ func announce(ctx context.Context, h *hub, address string, f devFlags) error {
 griphub is ready.
 
   Dashboard   %[1]s/
+  Admin       %[1]s/admin/
   Stream      curl -N %[1]s/iot/stream/weatherstation/
   Publish     mosquitto_pub -q 1 -p %[2]d -t things/weatherstation/ws-001/data -m '{"temperature":25.3}'
               %[4]s publish --config %[3]s iot_weatherstation --event note '{"text":"hello"}'

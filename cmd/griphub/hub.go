@@ -161,6 +161,9 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 			options.Commander = devices.NewCommander(options.Reader, options.Publisher, h.db, h.courier, now)
 		}
 	}
+	if options.Admin, err = h.admin(options); err != nil {
+		return err
+	}
 	h.web, err = web.NewServer(options)
 	return err
 }
