@@ -168,8 +168,7 @@ publish: {keys: [{name: shop, key: the-api-key}]}
 	prometheus := e2e.StartPrometheus(t, strings.TrimPrefix(hub.OpsURL(""), "http://"), hastened(t))
 	stream := watch(t, hub.URL("/iot/stream/buoy/"))
 	e2e.Dial(t, hub.URL("/ws/events/?channel=orders"), nil)
-	id := trafficOfAllKinds(t, hub)
-	stream.Expect(t, "data")
+	id := trafficOfAllKinds(t, hub, stream)
 
 	t.Run("every expression has what it asks for", func(t *testing.T) { wantMetrics(t, hub, prometheus) })
 	t.Run("a slow event is named, with its trace", func(t *testing.T) {
@@ -180,6 +179,11 @@ publish: {keys: [{name: shop, key: the-api-key}]}
 				})
 			})
 		}
+		e2e.Eventually(t, "the trace of a device is seen", func() bool {
+			return slices.ContainsFunc(prometheus.Exemplars(t, `griphub_event_store_lag_seconds_bucket{source="mqtt"}`), func(labels map[string]string) bool {
+				return labels["trace_id"] == sentTrace
+			})
+		})
 		if shown := run(t, hub, "events", "show", id); !strings.Contains(shown, "orders") {
 			t.Errorf("the exemplar's event is %s", shown)
 		}
@@ -205,12 +209,15 @@ publish: {keys: [{name: shop, key: the-api-key}]}
 	fires("GriphubDown")
 }
 
-// trafficOfAllKinds makes each of them once, and returns the id of an event that was sent with a trace.
-func trafficOfAllKinds(t *testing.T, hub *e2e.Hub) (id string) {
+// trafficOfAllKinds makes each of them once, and returns the id of an event that was sent with a trace. Of events that go out
+// together one is the exemplar, so each is seen in the stream before the next.
+func trafficOfAllKinds(t *testing.T, hub *e2e.Hub, stream *e2e.EventSource) (id string) {
 	t.Helper()
 	say(t, hub, "buoy/b", `{"n":1}`)
+	stream.Expect(t, "data")
 	traceparent := "00-" + sentTrace + "-00f067aa0ba902b7-01"
 	e2e.MosquittoPub(t, hub.MQTT, "-V", "mqttv5", "-t", "things/buoy/b/data", "-m", `{"n":1}`, "-D", "publish", "user-property", "traceparent", traceparent)
+	stream.Expect(t, "data")
 	header := bearer("the-api-key")
 	header.Set("Traceparent", traceparent)
 	answer, stored := post(t, hub.URL("/api/publish"), `{"channel":"orders","data":1}`, header)
