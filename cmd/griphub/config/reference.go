@@ -12,8 +12,8 @@ A value is taken from a flag, else from the environment, else from the file (` +
 its default. ` + "`griphub config check`" + ` names every mistake at once, ` + "`griphub config print`" + ` shows what holds and where each
 value comes from. Any secret may be given as ` + "`…_file`" + `, the name of a file that holds it.
 
-| key | environment | default | meaning |
-|---|---|---|---|
+| key | environment | is | default | meaning |
+|---|---|---|---|---|
 `
 
 // WriteReference writes the reference of all keys in Markdown, the file docs/reference/configuration.md.
@@ -21,7 +21,7 @@ func WriteReference(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(referenceHead)
 	for _, k := range Keys() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Path, code(k.Env), code(k.Default), k.meaning())
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", k.Path, code(k.Env), k.Type, code(k.Default), k.meaning())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
