@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -26,6 +29,26 @@ func (tab *Tab) Emulate(t testing.TB, width, height int64, scheme string) {
 			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}, // nothing is half-way from one colour to the other
 		}),
 	)
+}
+
+// MainThread is the processor time that the page's thread has used since the first call.
+func (tab *Tab) MainThread(t testing.TB) time.Duration {
+	t.Helper()
+	var metrics []*performance.Metric
+	tab.run(t,
+		performance.Enable().WithTimeDomain(performance.EnableTimeDomainThreadTicks),
+		chromedp.ActionFunc(func(ctx context.Context) (err error) {
+			metrics, err = performance.GetMetrics().Do(ctx)
+			return err
+		}),
+	)
+	for _, m := range metrics {
+		if m.Name == "TaskDuration" {
+			return time.Duration(m.Value * float64(time.Second))
+		}
+	}
+	t.Fatal("the browser does not tell what its thread has done")
+	return 0
 }
 
 // WithoutScripts has the tab run none, from the next page on.

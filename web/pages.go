@@ -11,7 +11,7 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-//go:embed static/* htmx/htmx-griphub.js
+//go:embed static/*.js static/*.css static/*.svg htmx/htmx-griphub.js
 var staticFiles embed.FS
 
 // contentPolicy lets a page use what griphub itself serves, and nothing inline.

@@ -1,5 +1,5 @@
 // Draws courses of values as lines that fill whatever box they are in.
-const WIDTH = 120, HEIGHT = 32, MARGIN = 2;
+const WIDTH = 120, HEIGHT = 32, MARGIN = 3;
 const SVG = "http://www.w3.org/2000/svg";
 
 // chart returns an empty drawing for draw.
@@ -8,24 +8,39 @@ export function chart() {
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true"); // until there is something to see
-  svg.append(document.createElementNS(SVG, "polyline"));
+  for (const [name, part] of [["polygon", "area"], ["polyline", "line"], ["path", "last"]]) {
+    const element = document.createElementNS(SVG, name);
+    element.setAttribute("class", part);
+    svg.append(element);
+  }
   return svg;
 }
 
-// draw shows the numbers, oldest first. label is what is read aloud, with the bounds.
-export function draw(svg, values, label) {
+// bounds are the least and the greatest of the points' values.
+export function bounds(points) {
   let low = Infinity, high = -Infinity;
-  for (const v of values) {
-    if (v < low) low = v;
-    if (v > high) high = v;
+  for (const { value } of points) {
+    if (value < low) low = value;
+    if (value > high) high = value;
   }
-  const span = high - low || 1, last = values.length - 1;
-  let points = "";
-  values.forEach((v, i) => {
-    points += `${(last ? (WIDTH * i) / last : WIDTH).toFixed(1)},${(HEIGHT - MARGIN - ((v - low) / span) * (HEIGHT - 2 * MARGIN)).toFixed(1)} `;
-  });
-  svg.firstElementChild.setAttribute("points", points);
-  if (values.length === 0) return;
+  return [low, high];
+}
+
+// draw shows the points, {value, at}, oldest first, each at its time. label is what is read aloud, with the bounds.
+export function draw(svg, points, label) {
+  const [area, line, last] = svg.children;
+  const [low, high] = bounds(points);
+  const height = high - low || 1, begin = points[0]?.at, duration = points.at(-1)?.at - begin;
+  let text = "", x = 0, y = 0;
+  for (const { value, at } of points) {
+    x = duration ? (WIDTH * (at - begin)) / duration : WIDTH;
+    y = HEIGHT - MARGIN - ((value - low) / height) * (HEIGHT - 2 * MARGIN);
+    text += `${x.toFixed(1)},${y.toFixed(1)} `;
+  }
+  line.setAttribute("points", text);
+  if (points.length === 0) return;
+  area.setAttribute("points", `0,${HEIGHT} ${text}${WIDTH},${HEIGHT}`);
+  last.setAttribute("d", `M${x.toFixed(1)},${y.toFixed(1)}h0`); // a dot: the stroke's round end, which no box distorts
   svg.removeAttribute("aria-hidden");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", `${label}: from ${low} to ${high}`);

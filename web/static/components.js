@@ -27,7 +27,7 @@ customElements.define("griphub-chart", class extends HTMLElement {
     const times = [...values.keys()].sort((a, b) => Date.parse(a) - Date.parse(b));
     for (const time of times.splice(0, Math.max(0, times.length - most))) values.delete(time);
     const svg = chart();
-    draw(svg, times.map((time) => values.get(time)), this.getAttribute("label") || "");
+    draw(svg, times.map((time) => ({ value: values.get(time), at: Date.parse(time) })), this.getAttribute("label") || "");
     this.replaceChildren(svg);
   }
 });

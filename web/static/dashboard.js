@@ -1,7 +1,7 @@
 // Keeps the dashboard current from the streams of device events. What has changed is shown once per frame, however many events
 // arrive in it.
 import { connect } from "/griphub.mjs";
-import { channelOf, Fleet, moment } from "./fleet.js";
+import { channelOf, Fleet, moment, words } from "./fleet.js";
 import { Panel } from "./panel.js";
 import { Table } from "./table.js";
 
@@ -30,6 +30,7 @@ function filter() {
   filtered = list.length;
   table.set(list);
   document.getElementById("empty").hidden = fleet.devices.size > 0;
+  document.getElementById("none").hidden = filtered > 0 || fleet.devices.size === 0;
 }
 
 // count tells how many there are. It is read aloud, so that it is only written when somebody asks.
@@ -41,6 +42,7 @@ function count() {
 form.addEventListener("input", () => {
   filter();
   count();
+  overview();
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
   history.replaceState(null, "", (query.size ? `?${query}` : location.pathname) + location.hash);
 });
@@ -72,9 +74,37 @@ function soon() {
   });
 }
 
+const statuses = document.getElementById("statuses");
+
+// overview shows how many devices have each status that there is, as buttons that show those alone. A new one comes last, so that
+// none moves.
+function overview() {
+  const counts = fleet.statuses();
+  for (const status of counts.keys()) {
+    if (statuses.querySelector(`[data-status="${status}"]`)) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "status";
+    button.dataset.status = status;
+    statuses.append(button);
+  }
+  for (const button of statuses.children) {
+    const { status } = button.dataset, text = `${counts.get(status) ?? 0} ${words(status)}`;
+    if (button.textContent !== text) button.textContent = text;
+    button.setAttribute("aria-pressed", status === form.elements.status.value);
+  }
+}
+
+statuses.addEventListener("click", ({ target: { dataset: { status } } }) => {
+  if (!status) return;
+  form.elements.status.value = form.elements.status.value === status ? "" : status;
+  form.dispatchEvent(new Event("input"));
+});
+
 setInterval(() => {
   document.getElementById("rate").textContent = fleet.events;
   fleet.events = 0;
+  overview();
 }, 1000);
 
 // recall reads what a device in the page said before, once, and of a few at a time.
@@ -155,6 +185,7 @@ async function start() {
   }
   filter();
   count();
+  overview();
   route();
   for (const url of streams) {
     connect(url, {

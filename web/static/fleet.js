@@ -16,12 +16,12 @@ class Device {
     this.text = this.key.toLowerCase();
   }
 
-  set(name, value, time) {
+  set(name, value, at) {
     this.values.set(name, value);
     if (typeof value !== "number") return;
     let points = this.points.get(name);
     if (!points) this.points.set(name, (points = []));
-    points.push({ value, time });
+    points.push({ value, at });
     if (points.length > POINTS) points.shift();
   }
 
@@ -72,7 +72,7 @@ export class Fleet {
     this.events++;
     const device = this.get(envelope.device_type, envelope.device_id);
     if (envelope.event === "status") device.status = envelope.data.new_status;
-    else if (envelope.data && typeof envelope.data === "object") for (const name in envelope.data) device.set(name, envelope.data[name], envelope.timestamp);
+    else if (envelope.data && typeof envelope.data === "object") for (const name in envelope.data) device.set(name, envelope.data[name], Date.parse(envelope.timestamp));
     device.seen = envelope.timestamp;
     return device;
   }
@@ -81,11 +81,12 @@ export class Fleet {
   history(device, envelopes) {
     const before = new Map();
     for (const { event, data, timestamp } of envelopes) {
+      const at = Date.parse(timestamp);
       if (event !== "data" || !data || typeof data !== "object") continue;
       for (const [name, value] of Object.entries(data)) {
-        if (typeof value !== "number" || Date.parse(timestamp) >= Date.parse(device.points.get(name)?.[0].time)) continue;
+        if (typeof value !== "number" || at >= device.points.get(name)?.[0].at) continue;
         if (!before.has(name)) before.set(name, []);
-        before.get(name).push({ value, time: timestamp });
+        before.get(name).push({ value, at });
       }
     }
     for (const [name, points] of before) device.points.set(name, [...points, ...(device.points.get(name) ?? [])].slice(-POINTS));
@@ -107,9 +108,15 @@ export const channelOf = (device) =>
 // show writes a value as people read it.
 export const show = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value));
 
+// words writes a status as people read it.
+export const words = (status) => status.replaceAll("_", " ");
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
+
 // moment writes a time in the viewer's zone: the time of day, and the date where it is not today's.
 export function moment(time) {
-  if (!time || time.startsWith("0001-")) return "never";
   const date = new Date(time);
-  return date.toDateString() === new Date().toDateString() ? date.toLocaleTimeString() : date.toLocaleString();
+  if (!time || date.getFullYear() < 2) return "never";
+  return (date.toDateString() === new Date().toDateString() ? clock : calendar).format(date);
 }

@@ -1,6 +1,6 @@
 // One device with everything that is known of it, and the course of each of its numbers.
-import { chart, draw } from "./chart.js";
-import { moment, show } from "./fleet.js";
+import { bounds, chart, draw } from "./chart.js";
+import { moment, show, words } from "./fleet.js";
 
 export class Panel {
   constructor(dialog, onClose) {
@@ -28,9 +28,10 @@ export class Panel {
 
   update() {
     const device = this.device;
-    const facts = { type: device.type, name: device.name, status: device.status.replace("_", " "), seen: moment(device.seen), firmware: device.firmware,
+    const facts = { type: device.type, name: device.name, status: words(device.status), seen: moment(device.seen), firmware: device.firmware,
       battery: device.battery == null ? "" : `${device.battery} %` };
     for (const [name, value] of Object.entries(facts)) this.dialog.querySelector(`[data-fact=${name}]`).textContent = value || "–";
+    this.dialog.querySelector("[data-fact=status]").dataset.status = device.status;
     for (const name of [...device.values.keys()].sort()) this.field(name);
   }
 
@@ -48,6 +49,8 @@ export class Panel {
     let svg = field.querySelector("svg");
     if (!svg) field.querySelector(".chart").append((svg = chart()));
     draw(svg, points, name);
-    field.querySelector(".bounds").textContent = `${Math.min(...points)} to ${Math.max(...points)}, last ${points.length} values`;
+    const [low, high] = bounds(points);
+    field.querySelector(".range").textContent = `${low} to ${high}`;
+    field.querySelector(".since").textContent = points.length > 1 ? `${points.length} values since ${moment(points[0].at)}` : "";
   }
 }

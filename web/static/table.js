@@ -1,6 +1,6 @@
 // The table of devices. Only the rows that can be seen, and some around them, are in the page.
 import { chart, draw } from "./chart.js";
-import { moment, show } from "./fleet.js";
+import { moment, show, words } from "./fleet.js";
 
 const AROUND = 12; // rows beyond the window, so that scrolling and the Tab key find some
 const SPARE = 4; // of them may be used up before others are put into the page
@@ -15,6 +15,9 @@ export class Table {
     this.above = this.spacer();
     this.below = this.spacer();
     this.body.addEventListener("keydown", (e) => this.key(e));
+    this.body.addEventListener("click", (e) => {
+      if (!e.target.closest("a") && getSelection().isCollapsed) e.target.closest("tr")?.querySelector("a")?.click();
+    });
     addEventListener("scroll", () => {
       this.scrolled = performance.now();
       this.later();
@@ -88,7 +91,7 @@ export class Table {
     link.textContent = device.id;
     link.href = `#${encodeURIComponent(device.type)}/${encodeURIComponent(device.id)}`;
     row.querySelector(".type").textContent = device.type;
-    row.querySelector(".trend").append(chart());
+    row.querySelector(".trend > div").prepend(chart());
     this.rows.set(device, row);
     this.update(device, false);
     return row;
@@ -101,12 +104,15 @@ export class Table {
     const status = row.querySelector(".status");
     if (status.dataset.status !== device.status) {
       status.dataset.status = device.status;
-      status.textContent = device.status.replace("_", " ");
+      status.textContent = words(device.status);
     }
     row.querySelector(".name").textContent = device.name;
     this.readings(row.querySelector(".readings"), device, flash);
     const field = device.trend;
-    if (field) draw(row.querySelector("svg"), device.points.get(field), field);
+    if (field) {
+      row.querySelector(".trend .label").textContent = field;
+      draw(row.querySelector("svg"), device.points.get(field), field);
+    }
     const time = row.querySelector("time");
     time.dateTime = device.seen;
     time.textContent = moment(device.seen);
