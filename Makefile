@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.0.0+$$(git rev-pars
 # In a checkout of somebody else's (or in none) git answers nothing, and go build would fail for want of a commit to record.
 export GOFLAGS := $(GOFLAGS)$(shell git rev-parse HEAD >/dev/null 2>&1 || echo ' -buildvcs=false')
 
-.PHONY: help run build test lint reference chaos scale soak bench fuzz vuln compose-check kubernetes-check deb deploy-check release release-check clean
+.PHONY: help run build test lint reference pictures chaos scale soak bench fuzz vuln compose-check kubernetes-check deb deploy-check release release-check clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,10 @@ test: ## install what the tests need, then run vet and all tests with the race d
 
 reference: ## write docs/reference anew from what the program says of itself
 	@go test ./cmd/griphub -count=1 -run TestTheReferenceIsCurrent -write-reference
+
+pictures: ## take the pictures of the documents from a run of the tests that show the pages
+	@scripts/install-deps test
+	@scripts/pictures
 
 chaos: ## break everything 200 times with each set-up (SEED=… repeats; FAULTS=…, DB=sqlite|dev|postgres)
 	@scripts/install-deps test
