@@ -103,7 +103,7 @@ func TestElementsOfAPageShareOneConnection(t *testing.T) {
 	s.say(t, "p1", `{"temperature":21}`)
 	awaitText(t, parts, ".griphub-stat", "21")
 	s.say(t, "p1", `{"temperature":22}`)
-	parts.Await(t, "all components show the same", `document.body.innerText.match(/22/g)?.length === 3`)
+	parts.Await(t, "all components show the same", `[...document.querySelectorAll("b")].map((b) => parseFloat(b.textContent)).join() === "22,22,22"`)
 	if n := s.front.Streams(); n != 1 {
 		t.Errorf("the components have %d streams", n)
 	}

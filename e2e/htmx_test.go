@@ -100,7 +100,7 @@ func awaitText(t *testing.T, tab *e2e.Tab, selector, text string) {
 // htmx 2 looks for headers that no answer has, which browsers tell.
 func wantNoErrors(t *testing.T, tab *e2e.Tab) {
 	t.Helper()
-	expected := regexp.MustCompile(`^"Error: the stream |^"\[object Event\]"$|^Refused to get unsafe header "HX-`)
+	expected := regexp.MustCompile(`^"Error: (the connection has ended|status \d+|network error|Failed to fetch)|^"\[object Event\]"$|^Refused to get unsafe header "HX-`)
 	for _, text := range tab.Errors() {
 		if !expected.MatchString(text) {
 			t.Errorf("the page has an error: %s", text)

@@ -12,7 +12,7 @@ import (
 )
 
 // registerClient serves the browser client: /griphub.mjs is an ES module, and /griphub.js a classic script and the worker of
-// both. A page that imports /griphub.js gets the module.
+// all forms. A page that imports /griphub.js gets the module.
 func (s *Server) registerClient(r gin.IRouter) {
 	scripts := client.Build()
 	serve := func(path, contentType string, form func(*http.Request) string) {
@@ -33,6 +33,7 @@ func (s *Server) registerClient(r gin.IRouter) {
 		r.GET(path, h)
 		r.HEAD(path, h)
 	}
+	serve("/htmx-griphub.js", staticTypes[".js"], func(*http.Request) string { return scripts.HTMX })
 	module := func(*http.Request) string { return scripts.Module }
 	serve("/griphub.js", staticTypes[".js"], func(r *http.Request) string {
 		// An import is fetched in the mode "cors", a classic script or a worker in another (Fetch Metadata). Browsers say so

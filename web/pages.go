@@ -11,7 +11,7 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-//go:embed static/*.js static/*.css static/*.svg htmx/htmx-griphub.js
+//go:embed static/*.js static/*.css static/*.svg
 var staticFiles embed.FS
 
 // contentPolicy lets a page use what griphub itself serves, and nothing inline.
@@ -24,7 +24,6 @@ func (s *Server) registerPages(r gin.IRouter) error {
 	}
 	for route, h := range map[string]func(*gin.Context) error{
 		"/static/:file":    func(c *gin.Context) error { return s.static(c, "static/"+path.Base(param(c.Request, "file"))) },
-		"/htmx-griphub.js": func(c *gin.Context) error { return s.static(c, "htmx/htmx-griphub.js") },
 		"/assets/*file":    s.asset,
 	} {
 		r.GET(route, s.handle(h))

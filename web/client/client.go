@@ -11,6 +11,9 @@ import (
 //go:embed griphub.js
 var source string
 
+//go:embed htmx-griphub.js
+var extension string
+
 // Types are the client's types for TypeScript.
 //
 //go:embed griphub.d.ts
@@ -22,6 +25,8 @@ type Scripts struct {
 	Module string
 	// Classic is a script that sets window.griphub, and the SharedWorker that both forms use.
 	Classic string
+	// HTMX is the extension of htmx 2 for streams, with the client in it.
+	HTMX string
 	// Version changes with the source: tabs of different versions do not speak with each other.
 	Version string
 }
@@ -38,6 +43,7 @@ func Build() Scripts {
 		Classic: "(() => {\n" + constants +
 			"{ src: HERE, dataset: { connect: AUTO } = {} } = globalThis.document?.currentScript ?? { src: location.href };\n" +
 			body + "globalThis.griphub = { connect };\n})();\n",
+		HTMX: "(() => {\n" + constants + "HERE = document.currentScript.src, AUTO = undefined;\n" + body + withoutComments(extension) + "})();\n",
 	}
 }
 
