@@ -133,6 +133,7 @@ func TestSecretsStayOutOfEverythingThatIsPrinted(t *testing.T) {
 	hub.Run(t, "publish", "room/1", "2")
 	e2e.Eventually(t, "readyz tells that the proxy is away", func() bool { return hub.Ready() != nil })
 	secrets.look(t, "readyz", e2e.Get(t, hub.OpsURL("/readyz")).Body)
+	secrets.look(t, "readyz?verbose", e2e.Get(t, hub.OpsURL("/readyz?verbose")).Body)
 	secrets.look(t, "the metrics", e2e.Get(t, hub.OpsURL("/metrics")).Body)
 	for _, args := range [][]string{{"config", "print"}, {"config", "check"}, {"doctor"}, {"publish", "room/1", "3"}, {"kick", "7", "room/1"}} {
 		result := hub.Run(t, append(args, "--verbose")...)
