@@ -23,8 +23,8 @@ func (s *Server) registerPages(r gin.IRouter) error {
 		return err
 	}
 	for route, h := range map[string]func(*gin.Context) error{
-		"/static/:file":    func(c *gin.Context) error { return s.static(c, "static/"+path.Base(param(c.Request, "file"))) },
-		"/assets/*file":    s.asset,
+		"/static/:file": func(c *gin.Context) error { return s.static(c, "static/"+path.Base(param(c.Request, "file"))) },
+		"/assets/*file": s.asset,
 	} {
 		r.GET(route, s.handle(h))
 		r.HEAD(route, s.handle(h))

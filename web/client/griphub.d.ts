@@ -52,6 +52,8 @@ export interface DjangoRealtime {
   subscribe(type: string, callback: (detail: any) => void): () => void;
 }
 
+export const DjangoRealtime: DjangoRealtime;
+
 declare global {
   interface Window {
     /** Set by the classic script. */

@@ -22,7 +22,7 @@ func TestTheScriptsPassTheirOwnTests(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	node := exec.CommandContext(ctx, "node", append([]string{"--test", "--test-timeout=60000"}, files...)...) //nolint:gosec // our own tests
+	node := exec.CommandContext(ctx, "node", append([]string{"--test", "--test-timeout=60000"}, files...)...)
 	node.Env = append(os.Environ(), "NO_COLOR=1")
 	if out, err := node.CombinedOutput(); err != nil {
 		t.Errorf("node: %v\n%s", err, out)
