@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/griphub/griphub/channels"
@@ -11,9 +12,9 @@ import (
 // A browsing is one page of events being read. What differs between databases is how a statement is run.
 type browsing struct {
 	statements
-	// entries is the part of the statements that says what there is: everything, or one channel.
-	entries string
-	args    map[string]any
+	// fill says what there is to browse, and how it is numbered.
+	fill *strings.Replacer
+	args map[string]any
 	// number runs a statement that returns a number, or no row; events one that returns events after their places.
 	number func(ctx context.Context, text string, args map[string]any) (n int64, ok bool, err error)
 	events func(ctx context.Context, text string, args map[string]any) ([]placedEvent, error)
@@ -33,9 +34,16 @@ func scanPlaced(row scanner) (e placedEvent, err error) {
 }
 
 func (b *browsing) page(ctx context.Context, q channels.EventQuery) (page channels.EventPage, err error) {
-	b.entries, b.args = b.statements["entries"], map[string]any{"after": int64(0), "before": before(q.Before)}
+	b.args = map[string]any{"after": int64(0), "before": before(q.Before)}
+	b.fill = strings.NewReplacer("ENTRIES", b.statements["entries"], "PLACE", "e.id")
 	if q.Channel != "" {
-		b.entries, b.args["channel"] = b.statements["entries of channel"], string(q.Channel)
+		// The planner of a database has to know which channel it is: some have an event, others millions.
+		id, ok, err := b.number(ctx, b.statements["channel id"], map[string]any{"name": string(q.Channel)})
+		if err != nil || !ok {
+			return page, err
+		}
+		b.args["channel"] = id
+		b.fill = strings.NewReplacer("ENTRIES", b.statements["entries of channel"], "PLACE", "p.seq")
 	}
 	if err := b.bound(ctx, q); err != nil {
 		return page, err
@@ -61,7 +69,7 @@ func (b *browsing) page(ctx context.Context, q channels.EventQuery) (page channe
 
 // bound finds the entries that were stored between the query's times.
 func (b *browsing) bound(ctx context.Context, q channels.EventQuery) error {
-	text := "WITH RECURSIVE\n" + b.entries + ",\n" + b.statements["stored before"]
+	text := b.fill.Replace(b.statements["stored before"])
 	for name, moment := range map[string]time.Time{"after": q.From, "before": q.Until} {
 		if moment.IsZero() {
 			continue
@@ -80,7 +88,7 @@ func (b *browsing) bound(ctx context.Context, q channels.EventQuery) error {
 
 // horizon bounds how much is looked through, and returns where to go on; 0 where that is everything.
 func (b *browsing) horizon(ctx context.Context) (int64, error) {
-	n, ok, err := b.number(ctx, "WITH\n"+b.entries+"\n"+b.statements["horizon"], b.and("depth", channels.BrowseDepth-1))
+	n, ok, err := b.number(ctx, b.fill.Replace(b.statements["horizon"]), b.and("depth", channels.BrowseDepth-1))
 	if err != nil || !ok {
 		return 0, err
 	}
@@ -90,7 +98,7 @@ func (b *browsing) horizon(ctx context.Context) (int64, error) {
 
 // find is the statement that reads the page and one event more, with its arguments.
 func (b *browsing) find(q channels.EventQuery) string {
-	text := "WITH\n" + b.entries + "\n" + b.statements["browse"]
+	text := b.statements["browse"]
 	for _, condition := range []struct{ statement, name, value string }{
 		{"of type", "type", q.Type}, {"of scope", "scope", string(q.Scope)},
 		{"of device type", "device_type", q.Device.Type}, {"of device", "device_id", q.Device.ID},
@@ -101,7 +109,7 @@ func (b *browsing) find(q channels.EventQuery) string {
 		}
 	}
 	b.args["limit"] = q.Limit + 1
-	return text + "\n" + b.statements["newest first"]
+	return b.fill.Replace(text + "\n" + b.statements["newest first"])
 }
 
 // and are the arguments with one more, which later statements do not have.

@@ -164,21 +164,23 @@ WHERE p.channel_id = ?1 AND p.seq > (SELECT max(low) FROM search) AND e.time >= 
 ORDER BY p.seq LIMIT 1
 
 -- name: entries
--- Everything in the order in which it was stored.
-entries (place, event_id) AS NOT MATERIALIZED (SELECT id, id FROM events)
+-- Everything in the order of the ids. In what follows, ENTRIES stands for this or for "entries of channel", and PLACE for
+-- the number in it.
+events AS e WHERE true
 
 -- name: entries of channel
-entries (place, event_id) AS NOT MATERIALIZED (
-  SELECT seq, event_id FROM positions WHERE channel_id = (SELECT id FROM channels WHERE name = @channel))
+positions AS p JOIN events AS e ON e.id = p.event_id WHERE p.channel_id = @channel
+
+-- name: channel id
+SELECT id FROM channels WHERE name = @name
 
 -- name: stored before
 -- The last of the entries that were stored before the moment: the highest number that is not behind it, bit by bit.
-search (low, step) AS (
+WITH RECURSIVE search (low, step) AS (
   SELECT 0, 1 << 52
   UNION ALL
   SELECT low + CASE WHEN (
-      SELECT e.stored FROM entries AS n JOIN events AS e ON e.id = n.event_id
-      WHERE n.place >= low + step ORDER BY n.place LIMIT 1) < @moment
+      SELECT e.stored FROM ENTRIES AND PLACE >= low + step ORDER BY PLACE LIMIT 1) < @moment
     THEN step ELSE 0 END, step / 2
   FROM search WHERE step > 0
 )
@@ -186,13 +188,12 @@ SELECT max(low) FROM search
 
 -- name: horizon
 -- How far back one page looks.
-SELECT place FROM entries WHERE place > @after AND place < @before ORDER BY place DESC LIMIT 1 OFFSET @depth
+SELECT PLACE FROM ENTRIES AND PLACE > @after AND PLACE < @before ORDER BY PLACE DESC LIMIT 1 OFFSET @depth
 
 -- name: browse
-SELECT n.place, e.stored, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
+SELECT PLACE, e.stored, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
   e.device_id, e.key, e.shown, e.replay_of, e.replay, e.time
-FROM entries AS n JOIN events AS e ON e.id = n.event_id
-WHERE n.place > @after AND n.place < @before
+FROM ENTRIES AND PLACE > @after AND PLACE < @before
 
 -- name: of type
 e.type = @type
@@ -207,7 +208,7 @@ e.device_type = @device_type
 e.device_id = @device_id
 
 -- name: newest first
-ORDER BY n.place DESC LIMIT @limit
+ORDER BY PLACE DESC LIMIT @limit
 
 -- name: list channels
 -- ?3 is from when on events are counted, ?4 how many at most. The search is that of "stored before".

@@ -21,9 +21,14 @@ export async function fresh() {
   return page;
 }
 
-// reading tells that the viewer points at the element, is in it, or has selected something of it: it must not change then.
+const REST = 2000; // a pointer that has not moved for so long is not on its way to a link
+let moved = -REST;
+addEventListener("pointermove", () => (moved = performance.now()), { passive: true });
+
+// reading tells that the viewer's pointer moves over the element, that the viewer is in it, or has selected something of it: it
+// must not change then.
 export function reading(element) {
   const selection = getSelection();
-  return element.matches(":hover") || element.contains(document.activeElement) ||
+  return (element.matches(":hover") && performance.now() - moved < REST) || element.contains(document.activeElement) ||
     (!selection.isCollapsed && selection.containsNode(element, true));
 }
