@@ -87,3 +87,13 @@ func kinds(events []e2e.Event) string {
 	}
 	return b.String()
 }
+
+func TestAMistakeInATemplateIsToldAtTheStart(t *testing.T) {
+	t.Parallel()
+	hub := e2e.NewDev(t, e2e.DevOptions{})
+	writeTemplate(t, hub, "pump/flow.html", "<p>\n{{with .Data.flow}}")
+	result := hub.Command().Run(t)
+	if result.Code != 1 || !strings.Contains(result.Stdout+result.Stderr, "pump/flow.html:2: ") {
+		t.Errorf("exit code %d: %s", result.Code, result.Stderr)
+	}
+}
