@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/griphub/griphub/mqttbridge/brokertest"
+	"github.com/griphub/griphub/pushpin/fastlytest"
 	"github.com/griphub/griphub/pushpin/pushpintest"
 )
 
@@ -32,7 +33,9 @@ type Hub struct {
 	MQTT string
 	// Proxy and Broker are those of StartServe; a hub of StartDev runs its own. Second is nil unless it was asked for.
 	Proxy, Second *pushpintest.Proxy
-	Broker        *brokertest.Broker
+	// Fastly is nil unless it was asked for.
+	Fastly *fastlytest.Fanout
+	Broker *brokertest.Broker
 
 	args, env []string
 	dir       string // where the program runs

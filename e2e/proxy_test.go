@@ -13,18 +13,10 @@ import (
 	"github.com/griphub/griphub/grip"
 )
 
-// sign makes what a proxy with the key sends as Grip-Sig.
+// sign makes what a Pushpin with the key sends as Grip-Sig.
 func sign(t *testing.T, key []byte, expires time.Time) string {
 	t.Helper()
-	secret, err := grip.NewSecret(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sig, err := secret.Sign("pushpin", expires)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sig
+	return signSecret(t, string(key), "pushpin", expires)
 }
 
 // proxiedRoutes are those that only a proxy may ask for, with the method.

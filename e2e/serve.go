@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/griphub/griphub/mqttbridge/brokertest"
+	"github.com/griphub/griphub/pushpin/fastlytest"
 	"github.com/griphub/griphub/pushpin/pushpintest"
 )
 
@@ -30,6 +31,8 @@ type ServeOptions struct {
 	SecondProxy bool
 	// Database is its URL; empty for SQLite, in the file griphub.db beside the configuration.
 	Database string
+	// Fastly runs a stand-in of Fastly Fanout beside the first proxy; nil for none.
+	Fastly *fastlytest.Options
 	// NoBroker runs it without MQTT.
 	NoBroker bool
 	// Control returns the address at which the hub finds the first proxy's control port, for what a test puts between; nil for
@@ -46,7 +49,7 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 		backend: freeAddr(t), ops: freeAddr(t),
 	}
 	h.listens = []string{h.backend, h.ops}
-	h.startProxies(t, options.SecondProxy)
+	h.startProxies(t, options)
 	gripURL := h.Proxy.GripURL()
 	if options.Control != nil {
 		gripURL = strings.Replace(gripURL, h.Proxy.ControlURL(), options.Control(h.Proxy.ControlURL()), 1)
@@ -54,6 +57,10 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 	urls, stats := fmt.Sprintf("%q", gripURL), fmt.Sprintf("%q", h.Proxy.StatsURL())
 	if h.Second != nil {
 		urls, stats = fmt.Sprintf("%s, %q", urls, h.Second.GripURL()), fmt.Sprintf("%s, %q", stats, h.Second.StatsURL())
+	}
+	if h.Fastly != nil {
+		urls = fmt.Sprintf("%s, %q", urls, h.Fastly.GripURL())
+		h.env = append(h.env, "SSL_CERT_FILE="+h.Fastly.CAFile())
 	}
 	mqtt := `""`
 	if !options.NoBroker {
@@ -78,8 +85,8 @@ func StartServe(t testing.TB, options ServeOptions) *Hub {
 	return h
 }
 
-// startProxies runs a Pushpin, or two, in front of the backend's address. They become ready when something answers there.
-func (h *Hub) startProxies(t testing.TB, second bool) {
+// startProxies runs the proxies in front of the backend's address. They become ready when something answers there.
+func (h *Hub) startProxies(t testing.TB, options ServeOptions) {
 	t.Helper()
 	listener, err := net.Listen("tcp", h.backend)
 	if err != nil {
@@ -90,8 +97,11 @@ func (h *Hub) startProxies(t testing.TB, second bool) {
 	placeholder.Listener = listener
 	placeholder.Start()
 	h.Proxy = pushpintest.Start(t, h.backend, pushpintest.Options{})
-	if second {
+	if options.SecondProxy {
 		h.Second = pushpintest.Start(t, h.backend, pushpintest.Options{})
+	}
+	if options.Fastly != nil {
+		h.Fastly = fastlytest.Start(t, h.backend, *options.Fastly)
 	}
 	placeholder.Close()
 	h.public = strings.TrimPrefix(h.Proxy.URL(), "http://")

@@ -113,6 +113,12 @@ func plain(err error) error {
 	return err
 }
 
+// tooLarge tells whether the request had more bytes than the proxy takes.
+func tooLarge(err error) bool {
+	var status *statusError
+	return errors.As(err, &status) && status.code == http.StatusRequestEntityTooLarge
+}
+
 // A verdict is what an answer means for the items that were posted.
 type verdict int
 

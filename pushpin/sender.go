@@ -236,8 +236,13 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 	case bad:
 		s.tried = trial{}
 		if n > 1 {
-			// Find the bad one by halves; what was given first still goes first.
-			s.most = min(n/2, batchItems-1)
+			if tooLarge(err) {
+				// All that the proxy says of its limit.
+				s.bodyLimit = len(content) / 2
+			} else {
+				// Find the bad one by halves; what was given first still goes first.
+				s.most = min(n/2, batchItems-1)
+			}
 			s.answer(err, func() {})
 			return 0
 		}
