@@ -94,6 +94,9 @@ func (x *exchanges) streams() {
 	x.get("{next}", healthy, 400, []string{grip.HeaderLast, "nonsense"})
 	x.get("{next}", down, 500, []string{grip.HeaderLast, "events-foo; last-id=0"})
 	x.get("/next/forged", healthy, 501, unproxied)
+	x.post("/gone/forged", "", healthy, 200)
+	x.post("/gone/forged", "", healthy, 403, []string{"Origin", "https://evil.example"})
+	x.post("/gone/forged", "", healthy, 501, unproxied)
 }
 
 // sockets are about WebSockets.

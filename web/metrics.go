@@ -30,6 +30,8 @@ type meter struct {
 	inFlight prometheus.Gauge
 	replayed *prometheus.CounterVec
 	resets   *prometheus.CounterVec
+	// lifetimes are known from proxies with gone links.
+	lifetimes *prometheus.HistogramVec
 }
 
 func newMeter(families families, registry prometheus.Registerer) *meter {
@@ -53,6 +55,15 @@ func newMeter(families families, registry prometheus.Registerer) *meter {
 			Name: "griphub_resets_total",
 			Help: "Replies that told viewers that what they missed is gone (stream-reset), by the kind of stream.",
 		}, []string{"stream"}),
+		lifetimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "griphub_stream_lifetime_seconds",
+			Help: "How long streams lived whose viewers have left, by the kind of stream, as proxies tell that can (Pushpin 1.41 and later).",
+			// Just above what web servers and load balancers cut at.
+			Buckets: []float64{1, 5, 16, 31, 61, 91, 121, 301, 601, 1801, 3601, 14401, 86401},
+		}, []string{"stream"}),
+	}
+	for _, f := range []*family{families.events, families.device, families.realtime} {
+		m.lifetimes.WithLabelValues(f.name)
 	}
 	streams := []string{families.events.name, families.device.name, families.realtime.name, viaSocket}
 	for _, stream := range streams {
@@ -65,7 +76,7 @@ func newMeter(families families, registry prometheus.Registerer) *meter {
 	m.requests.WithLabelValues(noRoute, http.MethodGet, "404")
 	m.seconds.WithLabelValues(noRoute, http.MethodGet)
 	if registry != nil {
-		registry.MustRegister(m.requests, m.seconds, m.inFlight, m.replayed, m.resets)
+		registry.MustRegister(m.requests, m.seconds, m.inFlight, m.replayed, m.resets, m.lifetimes)
 	}
 	return m
 }

@@ -250,7 +250,11 @@ func (s *Server) hold(c *gin.Context, st *stream) error {
 // answer sends the body, and has the proxy hold the connection at the cursor or, where onward is the place of more, ask for
 // that at once.
 func (s *Server) answer(c *gin.Context, st *stream, body []byte, cursor, onward channels.Cursor) error {
-	link, err := s.nextLink(st, onward)
+	next, err := s.nextLink(st, onward)
+	if err != nil {
+		return err
+	}
+	links, err := s.links(c.Request, st, next)
 	if err != nil {
 		return err
 	}
@@ -259,7 +263,7 @@ func (s *Server) answer(c *gin.Context, st *stream, body []byte, cursor, onward 
 		// those of the reply before it.
 		Channels: s.holdChannels(st, cursor),
 		Meta:     s.holdMeta(st, cursor),
-		Links:    []grip.Link{link},
+		Links:    links,
 	}
 	if onward == nil {
 		instruct.Hold = grip.Hold{Mode: grip.HoldStream}

@@ -30,6 +30,7 @@ func (s *Server) registerStreams(r gin.IRouter) error {
 	s.get(r, "/iot/stream/:type/:id", s.families.device, deviceChannel)
 	s.get(r, "/realtime/sse", s.families.realtime, realtimeChannels)
 	r.GET(nextPath+":ticket", s.proxied, s.handle(s.followLink))
+	r.POST(gonePath+":ticket", s.proxied, s.handle(s.depart))
 	for _, route := range s.opts.Routes {
 		if err := s.registerRoute(r, route); err != nil {
 			return err

@@ -21,10 +21,15 @@ func (a *app) newConfig() *cobra.Command {
 			Short: "Name every mistake in the configuration, with its line",
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				if _, err := a.load(true, nil); err != nil {
+				cfg, err := a.load(true, nil)
+				if err != nil {
 					return err
 				}
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), "The configuration is good.")
+				// What keys mean is for the package that uses them to say.
+				if _, err := proxies(cfg); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "The configuration is good.")
 				return err
 			},
 		},
