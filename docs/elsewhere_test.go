@@ -13,6 +13,11 @@ var checkedElsewhere = map[string]string{
 	"docker compose up":                                                          "make compose-check reads what it starts",
 	"griphub devices export | ssh other griphub devices import --format jsonl -": "e2e TestARegistryIsMovedAsAFile, without ssh",
 
+	"git checkout v1.2.3": "make release-check builds the last commit",
+	"sha256sum --check SHA256SUMS      # the published one, in dist": "make release-check checks its own",
+	"go version -m griphub":                          "make release-check holds the SBOM against it",
+	"griphub doctor --proxy-url https://hub.example": "e2e TestOnlyFastlysSignatureForTheServiceIsBelieved",
+
 	// They are run by tests of their own.
 	"griphub serve":              "e2e: every test with StartServe",
 	"griphub migrate --restored": "store TestACopyOfTheLogKnowsThatItIsOne; it needs a hub that does not run",

@@ -125,6 +125,21 @@ func TestOnlyFastlysSignatureForTheServiceIsBelieved(t *testing.T) {
 	} {
 		expectNotProxied(t, hub, what, http.Header{"Grip-Sig": {sig}})
 	}
+
+	// The doctor goes the whole way, from the token to an event at the browser's address.
+	told := e2e.Command{
+		Args: []string{"doctor", "--config", hub.Config, "--proxy-url", hub.URL(""), "--proxy-url", hub.Fastly.URL()},
+		Env:  []string{"SSL_CERT_FILE=" + hub.Fastly.CAFile()},
+	}.Run(t)
+	api := strings.TrimPrefix(hub.Fastly.APIURL(), "https://") + "/service/" + hub.Fastly.Service
+	for _, line := range []string{"warn  proxy " + api + " control port: takes events and no hints", "ok    proxy " + api + " viewers", "ok    proxy " + api + " events"} {
+		if !strings.Contains(told.Stdout, line) {
+			t.Errorf("the doctor does not say %q:\n%s", line, told.Stdout)
+		}
+	}
+	if strings.Contains(told.Stdout+told.Stderr, hub.Fastly.Token) {
+		t.Error("the doctor shows the API token")
+	}
 	hub.Stop(t)
 }
 

@@ -18,22 +18,27 @@ func bare(batch []message) []message {
 			out = append(out, batch[i])
 			continue
 		}
-		item := batch[i].item
-		if item.HTTPStream != nil && !sends(item.HTTPStream.Action) {
-			item.HTTPStream = nil
-		}
-		if item.HTTPResponse != nil && !sends(item.HTTPResponse.Action) {
-			item.HTTPResponse = nil
-		}
-		if item.WSMessage != nil && !sends(item.WSMessage.Action) {
-			item.WSMessage = nil
-		}
+		item := bareItem(batch[i].item)
 		// A part of what has been encoded before cannot be refused, unless nothing is left.
 		if json, err := item.AppendJSON(nil); err == nil {
 			out = append(out, message{item, json, batch[i].origin})
 		}
 	}
 	return out
+}
+
+// bareItem is the item with its content alone, which may be none.
+func bareItem(item grip.Item) grip.Item {
+	if item.HTTPStream != nil && !sends(item.HTTPStream.Action) {
+		item.HTTPStream = nil
+	}
+	if item.HTTPResponse != nil && !sends(item.HTTPResponse.Action) {
+		item.HTTPResponse = nil
+	}
+	if item.WSMessage != nil && !sends(item.WSMessage.Action) {
+		item.WSMessage = nil
+	}
+	return item
 }
 
 func (m *message) isBare() bool {

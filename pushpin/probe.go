@@ -63,17 +63,25 @@ func Examine(ctx context.Context, proxy grip.Proxy, channel string) (Examination
 	err = p.postItems(ctx, []grip.Item{item})
 	e.Hints = err == nil
 	if judge(err) == bad {
-		item.HTTPResponse = nil
-		err = p.postItems(ctx, []grip.Item{item})
+		err = p.postItems(ctx, []grip.Item{bareItem(item)})
 	}
 	return e, err
 }
 
-// Post publishes items in one request, whatever their number, and tells in the words of Examine why they were not taken.
+// Post publishes items in one request, whatever their number, as content alone where the proxy takes nothing else, and tells in the
+// words of Examine why they were not taken.
 func Post(ctx context.Context, proxy grip.Proxy, items []grip.Item) error {
 	p := newPort(proxy, nil, examineTimeout)
 	defer p.close()
-	return p.postItems(ctx, items)
+	err := p.postItems(ctx, items)
+	if judge(err) == bad {
+		content := make([]grip.Item, len(items))
+		for i := range items {
+			content[i] = bareItem(items[i])
+		}
+		err = p.postItems(ctx, content)
+	}
+	return err
 }
 
 func (p port) postItems(ctx context.Context, items []grip.Item) error {
