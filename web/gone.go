@@ -32,7 +32,7 @@ func (s *Server) links(r *http.Request, st *stream, next grip.Link) ([]grip.Link
 		return []grip.Link{next}, nil
 	}
 	now := s.now()
-	sealed, err := s.sealer.seal(sealGoneLink, departure{st.family.name, now.Unix()}, now.Add(longestStream))
+	sealed, err := s.sealer.Seal(sealGoneLink, departure{st.family.name, now.Unix()}, now.Add(longestStream))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (s *Server) depart(c *gin.Context) error {
 		return crossOrigin()
 	}
 	var d departure
-	if s.sealer.open(sealGoneLink, param(c.Request, "ticket"), &d, s.now()) == nil && s.families.named(d.Family) != nil {
+	if s.sealer.Open(sealGoneLink, param(c.Request, "ticket"), &d, s.now()) == nil && s.families.named(d.Family) != nil {
 		s.meter.lifetimes.WithLabelValues(d.Family).Observe(s.now().Sub(time.Unix(d.Opened, 0)).Seconds())
 	}
 	c.Status(http.StatusOK)
