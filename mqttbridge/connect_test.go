@@ -45,12 +45,36 @@ func TestUserNameAndPassword(t *testing.T) {
 }
 
 func TestTLSWithAClientCertificate(t *testing.T) {
-	broker := brokertest.Start(t, brokertest.TLS())
+	broker, other := brokertest.Start(t, brokertest.TLS()), brokertest.Start(t, brokertest.TLS())
+	late := brokertest.Start(t, brokertest.TLS(), brokertest.Expired())
+	oldCert, oldKey := broker.Client("old", time.Now().Add(-time.Minute))
+	sound := mqttbridge.Config{URL: broker.URL, CAFile: broker.CAFile, CertFile: broker.CertFile, KeyFile: broker.KeyFile}
 	r := newRecorder()
-	start(t, mqttbridge.Config{URL: broker.URL}, r, r).wantErr(t, "certificate signed by unknown authority")
-	start(t, mqttbridge.Config{URL: broker.URL, CAFile: broker.CAFile, ClientID: "a"}, r, r).wantErr(t, "certificate required")
-	config := mqttbridge.Config{URL: broker.URL, CAFile: broker.CAFile, CertFile: broker.CertFile, KeyFile: broker.KeyFile, ClientID: "b"}
-	b := connected(t, config, r, r)
+	for name, scene := range map[string]struct {
+		change func(*mqttbridge.Config)
+		want   string
+	}{
+		"the system's authorities":         {func(c *mqttbridge.Config) { c.CAFile = "" }, "certificate signed by unknown authority"},
+		"another authority":                {func(c *mqttbridge.Config) { c.CAFile = other.CAFile }, "certificate signed by unknown authority"},
+		"another name":                     {func(c *mqttbridge.Config) { c.URL = strings.Replace(c.URL, "127.0.0.1", "localhost", 1) }, "localhost"},
+		"the broker's certificate is over": {func(c *mqttbridge.Config) { c.URL, c.CAFile = late.URL, late.CAFile }, "certificate has expired"},
+		"no certificate":                   {func(c *mqttbridge.Config) { c.CertFile, c.KeyFile = "", "" }, "certificate required"},
+		"our certificate is over":          {func(c *mqttbridge.Config) { c.CertFile, c.KeyFile = oldCert, oldKey }, "expired certificate"},
+		"our certificate is of another":    {func(c *mqttbridge.Config) { c.CertFile, c.KeyFile = other.CertFile, other.KeyFile }, "unknown certificate authority"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := sound
+			scene.change(&config)
+			config.ClientID = "a"
+			start(t, config, r, r).wantErr(t, scene.want)
+		})
+	}
+	mixed := sound
+	mixed.KeyFile, mixed.Rules = other.KeyFile, rules(t)
+	if _, err := mqttbridge.New(mixed, r, r, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "private key does not match") {
+		t.Errorf("with the key of another certificate: %v", err)
+	}
+	b := connected(t, sound, r, r)
 	b.stop()
 }
 

@@ -5,6 +5,8 @@ package brokertest
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"os"
@@ -34,10 +36,14 @@ type Broker struct {
 	dir     string
 	config  strings.Builder
 	secure  bool
-	ws      bool
-	process *exec.Cmd
-	ended   chan struct{}
-	log     *os.File
+	expired bool
+	// authority signs certificates.
+	authority    *x509.Certificate
+	authorityKey *ecdsa.PrivateKey
+	ws           bool
+	process      *exec.Cmd
+	ended        chan struct{}
+	log          *os.File
 }
 
 // An Option changes how a Broker is configured.
@@ -64,6 +70,9 @@ func Conf(lines ...string) Option {
 
 // TLS makes the listener speak TLS, and ask clients for a certificate of the same authority.
 func TLS() Option { return func(b *Broker) { b.secure = true } }
+
+// Expired makes the broker's own certificate one whose time is over, with the option TLS.
+func Expired() Option { return func(b *Broker) { b.expired = true } }
 
 // WebSockets adds a listener for MQTT over WebSockets.
 func WebSockets() Option { return func(b *Broker) { b.ws = true } }

@@ -17,19 +17,30 @@ import (
 // certificates makes an authority, a certificate for the broker and one for a client.
 func (b *Broker) certificates() {
 	b.t.Helper()
-	caKey, ca := b.key(), template("griphub test authority")
+	caKey, ca := b.key(), template("griphub test authority of "+b.Addr) // authorities of one name would be taken for each other
 	ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
 	b.CAFile = b.pem("ca.pem", "CERTIFICATE", b.sign(ca, ca, caKey, caKey))
 
+	b.authority, b.authorityKey = ca, caKey
+
 	server := template("127.0.0.1")
+	if b.expired {
+		server.NotAfter = time.Now().Add(-time.Minute)
+	}
 	server.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	cert, key := b.pair("server", server, ca, caKey)
 	b.line("cafile %s\ncertfile %s\nkeyfile %s", b.CAFile, cert, key)
 
+	b.CertFile, b.KeyFile = b.Client("client", time.Now().Add(24*time.Hour))
+}
+
+// Client makes a client's certificate that ends at the time, and returns it and its key as files of these names.
+func (b *Broker) Client(name string, end time.Time) (certFile, keyFile string) {
+	b.t.Helper()
 	client := template("griphub")
-	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	b.CertFile, b.KeyFile = b.pair("client", client, ca, caKey)
+	client.NotAfter, client.ExtKeyUsage = end, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	return b.pair(name, client, b.authority, b.authorityKey)
 }
 
 func template(name string) *x509.Certificate {
