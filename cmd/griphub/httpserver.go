@@ -8,7 +8,13 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
+
+// maxConnections bounds the connections of a port, so that strangers do not use up the descriptors that database and
+// proxies need. Whoever comes beyond them waits until another has gone; a Pushpin has 2,000 requests under way at most.
+const maxConnections = 10_000
 
 // httpStage serves handler at the address until told to stop, then lets requests end. The port is taken at once,
 // so that one that is in use is known before anything runs.
@@ -17,6 +23,7 @@ func httpStage(name, address, key string, handler http.Handler, log *slog.Logger
 	if err != nil {
 		return stage{}, fmt.Errorf("%s: cannot listen on %s: %w; choose another with %s", name, address, errors.Unwrap(err), key)
 	}
+	listener = netutil.LimitListener(listener, maxConnections)
 	server := &http.Server{
 		Handler: handler,
 		// Proxies and browsers send small headers and no slow ones.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 )
 
@@ -28,6 +30,9 @@ func (a *app) newServe() *cobra.Command {
 			stages, err := h.stages(ports{listen: "listen", ops: "ops_listen"})
 			if err != nil {
 				return err
+			}
+			if os.Geteuid() == 0 {
+				log.Warn("griphub runs as root and needs no privileges: give it a user of its own, as its systemd unit does")
 			}
 			log.Info("griphub serves", "listen", cfg.Listen, "ops", cfg.OpsListen, "version", version())
 			return runStages(cmd.Context(), log, stages...)

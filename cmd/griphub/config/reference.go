@@ -10,7 +10,8 @@ const referenceHead = `# Configuration
 
 A value is taken from a flag, else from the environment, else from the file (` + "`griphub.yaml`" + `, or ` + "`--config FILE`" + `), else it has
 its default. ` + "`griphub config check`" + ` names every mistake at once, ` + "`griphub config print`" + ` shows what holds and where each
-value comes from. Any secret may be given as ` + "`…_file`" + `, the name of a file that holds it.
+value comes from. Any secret may be given as ` + "`…_file`" + `, the name of a file that holds it. What is bounded
+and cannot be set has a page of its own: [limits](limits.md).
 
 | key | environment | is | default | meaning |
 |---|---|---|---|---|
