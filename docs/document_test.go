@@ -121,12 +121,18 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// Whoever looks for a page finds it in the index.
+// Whoever looks for a page finds it in the index, and on the front page.
 func TestEveryPageIsInTheIndex(t *testing.T) {
 	all := documents(t)
 	for name := range all {
-		if !strings.HasPrefix(name, "../") && name != "README.md" && !slices.Contains(all["README.md"].links, name) {
+		if strings.HasPrefix(name, "../") || name == "README.md" {
+			continue
+		}
+		if !slices.Contains(all["README.md"].links, name) {
 			t.Errorf("docs/README.md does not link to %s", name)
+		}
+		if !slices.Contains(all["../README.md"].links, "docs/"+name) {
+			t.Errorf("README.md does not link to docs/%s", name)
 		}
 	}
 }
