@@ -58,8 +58,8 @@ func (p *Prometheus) Query(t testing.TB, expression string) (series int, failure
 	return len(data.Result), failure
 }
 
-// Firing are the names of the alerts that fire.
-func (p *Prometheus) Firing(t testing.TB) map[string]bool {
+// Firing are the severities of the alerts that fire, by the alerts' names.
+func (p *Prometheus) Firing(t testing.TB) map[string]string {
 	t.Helper()
 	var data struct {
 		Alerts []struct {
@@ -70,10 +70,10 @@ func (p *Prometheus) Firing(t testing.TB) map[string]bool {
 	if failure := p.ask(t, "/api/v1/alerts", nil, &data); failure != "" {
 		t.Fatal(failure)
 	}
-	firing := make(map[string]bool)
+	firing := make(map[string]string)
 	for _, a := range data.Alerts {
 		if a.State == "firing" {
-			firing[a.Labels["alertname"]] = true
+			firing[a.Labels["alertname"]] = a.Labels["severity"]
 		}
 	}
 	return firing
