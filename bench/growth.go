@@ -25,12 +25,13 @@ func (g growth) by(postgres bool) func(context.Context, *measurement) (result, e
 	return func(ctx context.Context, m *measurement) (r result, err error) {
 		g := g
 		g.small, g.large, g.lasting = m.scaled(g.small, 1000), m.scaled(g.large, 10_000), m.lasting(g.lasting)
-		log, closeLog, err := openLog(ctx, m.site, postgres)
+		a := &appender{start: time.Now().Add(-24 * time.Hour)}
+		log, closeLog, err := openLog(ctx, m.site, postgres, store.Options{Now: a.now})
 		if err != nil {
 			return r, err
 		}
 		defer func() { err = errors.Join(err, closeLog()) }()
-		a := &appender{log: log, start: time.Now().Add(-24 * time.Hour)}
+		a.log = log
 		if err := a.fill(ctx, g.small); err != nil {
 			return r, err
 		}
@@ -60,9 +61,9 @@ func (g growth) by(postgres bool) func(context.Context, *measurement) (result, e
 	}
 }
 
-func openLog(ctx context.Context, site subject.Site, postgres bool) (log store.Store, closeLog func() error, err error) {
+func openLog(ctx context.Context, site subject.Site, postgres bool, options store.Options) (log store.Store, closeLog func() error, err error) {
 	if !postgres {
-		log, err = store.OpenSQLite(ctx, filepath.Join(site.Dir, "griphub.db"), store.Options{})
+		log, err = store.OpenSQLite(ctx, filepath.Join(site.Dir, "griphub.db"), options)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -72,7 +73,7 @@ func openLog(ctx context.Context, site subject.Site, postgres bool) (log store.S
 	if err != nil {
 		return nil, nil, err
 	}
-	if log, err = store.OpenPostgres(ctx, url, store.Options{}); err != nil {
+	if log, err = store.OpenPostgres(ctx, url, options); err != nil {
 		return nil, nil, errors.Join(err, stop())
 	}
 	return log, func() error { return errors.Join(log.Close(), stop()) }, nil

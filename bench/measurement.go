@@ -169,7 +169,13 @@ func (sc *scene) warm(ctx context.Context) error {
 // warmTo publishes until every stream has got n events.
 func (sc *scene) warmTo(ctx context.Context, n int) error {
 	pause := 50 * time.Millisecond
+	const impatience = 15 * time.Second // one of several thousand streams brings nothing for a minute
+	retry := time.Now().Add(impatience)
 	for !sc.audience.Warm(n) {
+		if time.Now().After(retry) {
+			sc.audience.Retry(n)
+			retry = time.Now().Add(impatience)
+		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("not all streams bring what is published: %w", ctx.Err())
 		}

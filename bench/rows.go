@@ -28,7 +28,7 @@ func rows(peers []subject.Peer) []row {
 	thousand := audience{channels: 1, viewers: 1000}
 	rising := climb{
 		audience: thousand, lasting: 4 * time.Second, p99: 200 * time.Millisecond,
-		perSecond: []float64{10, 20, 30, 50, 80, 100, 150, 200, 250, 300, 350, 400, 450, 500, 600},
+		perSecond: []float64{10, 20, 40, 80, 150, 300, 350, 400, 450, 500, 600, 700},
 	}
 	sockets := thousand
 	sockets.sockets = true

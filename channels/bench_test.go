@@ -30,7 +30,7 @@ func BenchmarkAppendItems(b *testing.B) {
 func BenchmarkMergeStreams(b *testing.B) {
 	var items []grip.Item
 	for range 20 {
-		items = append(items, telemetry().AppendItems(nil, "")[1])
+		items = append(items, telemetry().AppendCompositeItems(nil, "", anybody)[1])
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -62,10 +62,22 @@ func TestAnItemServesStreamsSocketsAndPolls(t *testing.T) {
 	}
 }
 
+// anybody tells of each channel that it may be watched.
+func anybody(string) bool { return true }
+
+func TestNothingIsSentForStreamsThatNobodyHas(t *testing.T) {
+	e := at(7, channels.Draft{Channels: []channels.Channel{"a", "b"}, Data: []byte("1")})
+	e.Positions[1].Seq = 3
+	items := e.AppendCompositeItems(nil, "v1-", func(channel string) bool { return channel == "v1-composite-b" })
+	if len(items) != 1 || items[0].Channel != "v1-composite-b" || items[0].PrevID != "2" {
+		t.Errorf("the items are %+v", items)
+	}
+}
+
 func TestStreamsOfSeveralChannelsHaveItemsOfTheirOwn(t *testing.T) {
 	e := at(7, channels.Draft{Channels: []channels.Channel{"a b", "gauge", channels.System}, Type: "50%", Data: []byte(`{"level":"100%"}`)})
 	e.Positions[1].Seq = 0
-	items := e.AppendCompositeItems(nil, "v1-")
+	items := e.AppendCompositeItems(nil, "v1-", anybody)
 	if len(items) != 1 || items[0].Channel != "v1-composite-a%20b" || items[0].ID != "7" || items[0].PrevID != "6" {
 		t.Fatalf("the items are %+v", items)
 	}
@@ -152,7 +164,7 @@ func TestStreamsShowAPublishedEventAsTheyReplayIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := at(2, d)
-		items := e.AppendCompositeItems(e.AppendItems(nil, ""), "")
+		items := e.AppendCompositeItems(e.AppendItems(nil, ""), "", anybody)
 		if _, err := grip.AppendItems(nil, items); err != nil || len(items) != 2 {
 			t.Fatalf("the control port takes no %+v: %v", items, err)
 		}

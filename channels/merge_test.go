@@ -14,7 +14,7 @@ func TestTheEventsOfOneItemHaveEachTheirOwnPlace(t *testing.T) {
 	var items []grip.Item
 	for seq := channels.Seq(4); seq <= 6; seq++ {
 		e := at(seq, channels.Draft{Channels: []channels.Channel{"a b"}, Type: "tick", Data: []byte(`"50%"`)})
-		items = e.AppendCompositeItems(items, "x-")
+		items = e.AppendCompositeItems(items, "x-", anybody)
 	}
 	got, err := buildID(channels.MergeStreams(items, "x-"), "a%20b:6,c:9")
 	if err != nil {
@@ -46,7 +46,7 @@ func TestAViewerThatIsCutOffInAnItemComesBackToItsPlace(t *testing.T) {
 				Channels: []channels.Channel{channel}, Raw: true,
 				Type: strings.ReplaceAll(texts.Draw(t, "type"), "\x00", ""), Data: []byte(texts.Draw(t, "data")),
 			})
-			items = e.AppendCompositeItems(items, "")
+			items = e.AppendCompositeItems(items, "", anybody)
 		}
 		last := channels.Cursor{{Channel: channel, Seq: first + channels.Seq(count) - 1}, {Channel: "other", Seq: other}}
 		text, err := buildID(channels.MergeStreams(items, ""), last.String())

@@ -79,40 +79,35 @@ func (e *Event) AppendSSE(dst []byte, id string) []byte { return e.AppendBlocks(
 // AppendBlocks is AppendSSE for an event that is shown as those blocks; none leave the id alone. The last has the id: a viewer
 // that is cut off before it is shown all of them again.
 func (e *Event) AppendBlocks(dst []byte, blocks []Block, id string) []byte {
-	before, after := e.aroundID(blocks)
-	if len(before)+len(after) == 0 && id == "" {
+	switch {
+	case !e.hidden() && len(blocks) > 0:
+		dst = e.appendBeforeID(dst, blocks)
+		return appendData(appendField(dst, "id", id), blocks[len(blocks)-1].Data)
+	case id == "":
 		return dst
 	}
-	dst = appendField(append(dst, before...), "id", id)
-	if len(after) == 0 {
-		return append(dst, '\n')
-	}
-	return append(dst, after...)
+	return append(appendField(dst, "id", id), '\n')
 }
 
 // appendTemplate is AppendBlocks in the form that the proxy's build-id filter reads: every "%" doubled, and the id left to the
 // proxy as "%I".
 func (e *Event) appendTemplate(dst []byte, blocks []Block) []byte {
-	before, after := e.aroundID(blocks)
-	dst = append(grip.AppendBuildID(dst, before), idLine...)
-	if len(after) == 0 {
-		return append(dst, '\n')
+	if e.hidden() || len(blocks) == 0 {
+		return append(append(dst, idLine...), '\n')
 	}
-	return grip.AppendBuildID(dst, after)
+	dst = append(grip.AppendBuildID(dst, e.appendBeforeID(nil, blocks)), idLine...)
+	return grip.AppendBuildID(dst, appendData(nil, blocks[len(blocks)-1].Data))
 }
 
-// aroundID returns what stands before and after the id; nothing where nothing is shown.
-func (e *Event) aroundID(blocks []Block) (before, after []byte) {
-	if e.hidden() || len(blocks) == 0 {
-		return nil, nil
-	}
-	before = e.appendReplay(nil)
-	last := blocks[len(blocks)-1]
-	for _, b := range blocks[:len(blocks)-1] {
+// appendBeforeID appends what is shown before the id.
+func (e *Event) appendBeforeID(dst []byte, blocks []Block) []byte {
+	dst = e.appendReplay(dst)
+	last := len(blocks) - 1
+	for _, b := range blocks[:last] {
 		// A comment, by which a client of ours knows that the next block is of the same event.
-		before = AppendSSE(append(before, ":more\n"...), b.Name, "", b.Data)
+		dst = AppendSSE(append(dst, ":more\n"...), b.Name, "", b.Data)
 	}
-	return appendField(before, "event", last.Name), appendData(nil, last.Data)
+	return appendField(dst, "event", blocks[last].Name)
 }
 
 // Blocks returns the one block of AppendSSE.
@@ -225,10 +220,11 @@ func (e *Event) AppendMessage(dst []byte, channel Channel) []byte {
 		dst = e.appendReplayMembers(append(dst, ','))
 	}
 	if seq := e.Seq(channel); seq > 0 {
-		dst = append(dst, `,"id":`...)
-		dst = appendJSONString(dst, Position{channel, seq}.String())
-		dst = append(dst, `,"prev":`...)
-		dst = appendJSONString(dst, Position{channel, e.before(Position{channel, seq})}.String())
+		// What escapes a name leaves nothing that JSON has to.
+		at := Position{channel, seq}
+		dst = Cursor{at}.Append(append(dst, `,"id":"`...))
+		dst = Cursor{{channel, e.before(at)}}.Append(append(dst, `","prev":"`...))
+		dst = append(dst, '"')
 	}
 	return append(dst, '}')
 }
@@ -244,9 +240,15 @@ func (e *Event) envelope() []byte {
 }
 
 func appendJSONString(dst []byte, s string) []byte {
+	if strings.IndexFunc(s, notPlain) < 0 {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	quoted, _ := json.Marshal(s) // a string always has a JSON form
 	return append(dst, quoted...)
 }
+
+// notPlain tells that the character is not itself in every JSON string.
+func notPlain(r rune) bool { return r < ' ' || r >= 0x7f || strings.ContainsRune(`"\<>&`, r) }
 
 // AppendResetItem appends what tells the viewers of a channel that is not stored that events were lost: the event
 // stream-reset. gripChannel is the channel's name at the proxy with the prefix; what is no event channel's name is left out.
@@ -275,6 +277,7 @@ func AppendResetItem(dst []grip.Item, gripChannel, prefix string) []grip.Item {
 // so that the proxy sees a gap; streams of several stored channels have items of their own (AppendCompositeItems). Long polls
 // are told to ask again. An event that is shown to nobody moves streams on and says nothing to others.
 func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
+	blocks := e.Blocks()
 	for _, p := range e.Positions {
 		switch p.Channel {
 		case System:
@@ -285,12 +288,12 @@ func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 			}
 			continue
 		}
-		item, ok := e.StreamItem(p, FormEvents, prefix, e.Blocks())
+		item, ok := e.StreamItem(p, FormEvents, prefix, blocks)
 		if !ok {
 			continue
 		}
 		if !e.hidden() {
-			item.WSMessage = &grip.WSMessage{Content: e.AppendMessage(nil, p.Channel)}
+			item.WSMessage = &grip.WSMessage{Content: e.AppendMessage(make([]byte, 0, len(blocks[0].Data)+frameBytes), p.Channel)}
 			item.HTTPResponse = &grip.HTTPResponse{Action: grip.ActionHint}
 		}
 		dst = append(dst, item)
@@ -298,11 +301,15 @@ func (e *Event) AppendItems(dst []grip.Item, prefix string) []grip.Item {
 	return dst
 }
 
+// frameBytes is about what an event has around its data.
+const frameBytes = 200
+
 // AppendCompositeItems appends the items for streams of several stored channels, one per stored channel that browsers can read. Their
-// ids are left to the proxy (build-id), which knows where each viewer stands in the other channels.
-func (e *Event) AppendCompositeItems(dst []grip.Item, prefix string) []grip.Item {
+// ids are left to the proxy (build-id), which knows where each viewer stands in the other channels. watched tells whether there may be
+// such streams on a GRIP channel.
+func (e *Event) AppendCompositeItems(dst []grip.Item, prefix string, watched func(channel string) bool) []grip.Item {
 	for _, p := range e.Positions {
-		if p.Seq == 0 || p.Channel == System || p.Channel == Kicks {
+		if p.Seq == 0 || p.Channel == System || p.Channel == Kicks || !watched(prefix+p.Channel.GripIn(FormComposite)) {
 			continue
 		}
 		if item, ok := e.StreamItem(p, FormComposite, prefix, e.Blocks()); ok {
@@ -327,7 +334,11 @@ func (e *Event) StreamItem(p Position, form Form, prefix string, blocks []Block)
 	if form.RendersID() {
 		item.HTTPStream = &grip.HTTPStream{Content: e.appendTemplate(nil, blocks), ContentFilters: []string{grip.FilterBuildID}}
 	} else {
-		item.HTTPStream = &grip.HTTPStream{Content: e.AppendBlocks(nil, blocks, p.String())}
+		size := frameBytes
+		for _, b := range blocks {
+			size += len(b.Data)
+		}
+		item.HTTPStream = &grip.HTTPStream{Content: e.AppendBlocks(make([]byte, 0, size), blocks, p.String())}
 	}
 	return item, true
 }

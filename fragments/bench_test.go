@@ -20,7 +20,7 @@ func BenchmarkItems(b *testing.B) {
 	e.Private = json.RawMessage(`{"state":{"status":"online","values":{"temperature":25.3,"humidity":80.1}}}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if items := l.AppendItems(nil, e, ""); len(items) != 2*len(channels.HTMLForms()) {
+		if items := l.AppendItems(nil, e, "", anybody); len(items) != 2*len(channels.HTMLForms()) {
 			b.Fatal(len(items))
 		}
 	}

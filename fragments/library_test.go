@@ -75,7 +75,7 @@ func TestChangesAreTakenOverAndMistakesAreNot(t *testing.T) {
 
 func TestNoDirectoryMeansNoTemplates(t *testing.T) {
 	l, err := fragments.Open("", fragments.Options{})
-	if err != nil || l.Has("iot_pump") || l.HasType("pump") || len(l.AppendItems(nil, event(t, "pump", "1", "data", `{}`), "")) > 0 {
+	if err != nil || l.Has("iot_pump") || l.HasType("pump") || len(l.AppendItems(nil, event(t, "pump", "1", "data", `{}`), "", anybody)) > 0 {
 		t.Errorf("there is something in nothing, %v", err)
 	}
 }

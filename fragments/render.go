@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"slices"
 	"strings"
+	"sync"
 
 	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/devices"
@@ -31,20 +31,17 @@ func (l *Library) AppendSSE(dst []byte, form channels.Form, e *channels.Event, i
 }
 
 // AppendItems appends what is published to a proxy for the event beside its own items: one for each channel that has
-// HTML and each form. prefix is the deployment's GRIP prefix.
-func (l *Library) AppendItems(dst []grip.Item, e *channels.Event, prefix string) []grip.Item {
-	if !slices.ContainsFunc(e.Channels, l.Has) {
-		return dst
-	}
-	fragments, ok := l.render(e)
+// HTML and each form. prefix is the deployment's GRIP prefix; watched tells whether there may be streams on a GRIP channel.
+func (l *Library) AppendItems(dst []grip.Item, e *channels.Event, prefix string, watched func(channel string) bool) []grip.Item {
+	render := sync.OnceValues(func() ([]fragment, bool) { return l.render(e) })
 	for _, form := range channels.HTMLForms() {
-		list := e.Blocks()
-		if ok {
-			list = blocks(form, e, fragments)
-		}
 		for _, p := range e.Positions {
-			if !l.Has(p.Channel) {
+			if !l.Has(p.Channel) || !watched(prefix+p.Channel.GripIn(form)) {
 				continue
+			}
+			list := e.Blocks()
+			if fragments, ok := render(); ok {
+				list = blocks(form, e, fragments)
 			}
 			if item, ok := e.StreamItem(p, form, prefix, list); ok {
 				dst = append(dst, item)

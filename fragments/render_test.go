@@ -39,7 +39,7 @@ func TestWhereNoTemplateHasAnythingToShowThereIsOnlyTheID(t *testing.T) {
 	for _, form := range channels.HTMLForms() {
 		s.wantSSE(form, event(t, "pump", "p1", "data", `{"humidity":80}`), "id: id", "", "")
 	}
-	items := s.AppendItems(nil, event(t, "pump", "p1", "data", `{"humidity":80}`), "")
+	items := s.AppendItems(nil, event(t, "pump", "p1", "data", `{"humidity":80}`), "", anybody)
 	if len(items) != 4 || string(items[0].HTTPStream.Content) != "id: %I\n\n" {
 		t.Errorf("%d items: %+v", len(items), items)
 	}
@@ -49,7 +49,7 @@ func TestItemsAreWhatTheLogShowsOnChannelsOfTheirOwn(t *testing.T) {
 	s := open(t, "pump/a.html", "{{.Data.level}}", "pump/b.html", "<p>\n100%</p>")
 	e := event(t, "pump", "p1", "data", `{"level":"50%"}`)
 	e.SkipUsers = []string{"7", "8"}
-	items := s.AppendItems(nil, e, "x-")
+	items := s.AppendItems(nil, e, "x-", anybody)
 	want := []string{"x-html2-iot_pump 7 6", "x-html2-iot_pump_p1 3 2", "x-html4-iot_pump 7 6", "x-html4-iot_pump_p1 3 2"}
 	if len(items) != len(want) {
 		t.Fatalf("%d items: %+v", len(items), items)
@@ -68,7 +68,7 @@ func TestItemsAreWhatTheLogShowsOnChannelsOfTheirOwn(t *testing.T) {
 
 func TestChannelsWithoutTemplatesHaveNoItems(t *testing.T) {
 	s := open(t, "pump/a.html", "a")
-	if items := s.AppendItems(nil, event(t, "valve", "p1", "data", `{}`), ""); len(items) != 0 {
+	if items := s.AppendItems(nil, event(t, "valve", "p1", "data", `{}`), "", anybody); len(items) != 0 {
 		t.Errorf("a valve's event has %+v", items)
 	}
 	for name, want := range map[channels.Channel]bool{"iot_pump": true, "iot_pump_p1": true, "iot_pump_": false, "iot_pumps": false, "pump": false, "@public": false, "iot_": false} {
@@ -93,7 +93,7 @@ func TestWhatIsNoDevicesEventIsShownAsItWasPublished(t *testing.T) {
 					t.Errorf("as %s: %s", form, got)
 				}
 			}
-			if items := s.AppendItems(nil, e, ""); len(items) != 2 || string(items[0].HTTPStream.Content) != string(e.AppendCompositeItems(nil, "")[0].HTTPStream.Content) {
+			if items := s.AppendItems(nil, e, "", anybody); len(items) != 2 || string(items[0].HTTPStream.Content) != string(e.AppendCompositeItems(nil, "", anybody)[0].HTTPStream.Content) {
 				t.Errorf("items %+v", items)
 			}
 		})
@@ -121,7 +121,7 @@ func TestWhatAHookKeepsFromViewersIsNotInTheirHTMLEither(t *testing.T) {
 	for _, form := range channels.HTMLForms() {
 		s.wantSSE(form, e, "id: id", "", "")
 	}
-	if items := s.AppendItems(nil, e, ""); len(items) != 4 || string(items[0].HTTPStream.Content) != "id: %I\n\n" {
+	if items := s.AppendItems(nil, e, "", anybody); len(items) != 4 || string(items[0].HTTPStream.Content) != "id: %I\n\n" {
 		t.Errorf("items %+v", items)
 	}
 }
@@ -180,7 +180,7 @@ func TestNoEventOutgrowsAReply(t *testing.T) {
 	s := open(t, "pump/a.html", text, "pump/b.html", text, "pump/c.html", text, "pump/d.html", text)
 	for _, form := range channels.HTMLForms() {
 		e := event(t, "pump", "p1", "data", `{}`)
-		for _, item := range s.AppendItems(nil, e, "") {
+		for _, item := range s.AppendItems(nil, e, "", anybody) {
 			if n := len(item.HTTPStream.Content); n > channels.ReplayBytes || n < 10_000 {
 				t.Errorf("an item has %d bytes", n)
 			}
@@ -209,3 +209,6 @@ func TestASnapshotShowsWhatIsKnownNow(t *testing.T) {
 		t.Error("a template that is not there is shown")
 	}
 }
+
+// anybody tells of each channel that it may be watched.
+func anybody(string) bool { return true }

@@ -33,9 +33,12 @@ type message struct {
 	origin origin
 }
 
+// messageBytes is what a message holds in memory beside its texts, about.
+const messageBytes = 800
+
 // size is what the message holds in memory, about.
 func (m *message) size() int {
-	n := len(m.json)
+	n := messageBytes + len(m.json)
 	if m.item.HTTPStream != nil {
 		n += len(m.item.HTTPStream.Content)
 	}
@@ -52,7 +55,14 @@ var errTooLarge = errors.New("larger than a request may be")
 func encode(items []grip.Item, origins []origin, bodyLimit int, refuse func(*grip.Item, error)) []message {
 	messages := make([]message, 0, len(items))
 	ends := make([]int, 0, len(items))
-	var buf []byte
+	size := 0
+	for i := range items {
+		const escapes, frame = 5, 250 // of content one byte in five; about
+		m := message{item: items[i]}
+		texts := m.size() - messageBytes
+		size += texts + texts/escapes + frame
+	}
+	buf := make([]byte, 0, size)
 	for i := range items {
 		item := &items[i]
 		start := len(buf)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +31,7 @@ type Options struct {
 	// proxy writes it to each viewer at once. nil merges nothing.
 	Merge func(items []grip.Item) []byte
 
-	// Viewers tells how many streams and WebSockets listen to a GRIP channel. nil knows of none. Events for streams alone are not sent
-	// where there surely is none: Pushpin has the first stream of a channel ask what it missed, about a second after it came.
+	// Viewers tells how many streams and WebSockets listen to a GRIP channel. nil knows of none.
 	Viewers func(channel string) Viewers
 
 	// WritesPerSecond is how many writes to viewers a proxy is asked for in a second, where Viewers tells of enough of them;
@@ -93,7 +91,6 @@ func (o Options) withDefaults() Options {
 // that in which they were given. An item may be sent more than once with the same id, which Pushpin drops.
 type Client struct {
 	render    func(dst []grip.Item, e *channels.Event) []grip.Item
-	viewers   func(channel string) Viewers
 	log       *slog.Logger
 	bodyLimit int
 	drain     time.Duration
@@ -103,7 +100,7 @@ type Client struct {
 // NewClient makes a Client for the proxies. It sends nothing before Run.
 func NewClient(proxies []grip.Proxy, options Options) *Client {
 	options = options.withDefaults()
-	c := &Client{render: options.Render, viewers: options.Viewers, log: options.Logger, bodyLimit: options.BodyLimit, drain: options.DrainTimeout}
+	c := &Client{render: options.Render, log: options.Logger, bodyLimit: options.BodyLimit, drain: options.DrainTimeout}
 	labels, lag := make(map[string]int), newLag()
 	for _, p := range proxies {
 		name := p.String()
@@ -143,23 +140,12 @@ func (c *Client) Send(events []channels.Event) {
 	items, origins := make([]grip.Item, 0, len(events)), make([]origin, 0, len(events))
 	for i := range events {
 		e := &events[i]
-		before := len(items)
 		items = c.render(items, e)
-		items = items[:before+len(slices.DeleteFunc(items[before:], c.idle))]
 		for len(origins) < len(items) {
 			origins = append(origins, origin{e.Arrival, e.ID})
 		}
 	}
 	c.give(items, origins)
-}
-
-// idle tells that the item is an event for streams alone, and there are none.
-func (c *Client) idle(item grip.Item) bool {
-	if item.PrevID == "" || item.WSMessage != nil || item.HTTPResponse != nil {
-		return false
-	}
-	v := c.viewers(item.Channel)
-	return v.Sure && v.Streams == 0
 }
 
 // SendItems publishes items that are no events, such as the closing of a stream. It does not block. Items

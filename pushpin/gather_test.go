@@ -64,40 +64,6 @@ func TestWhatWaitsOnManyChannelsIsGathered(t *testing.T) {
 	}
 }
 
-func TestEventsForStreamsAloneAreNotSentWhereThereIsNone(t *testing.T) {
-	t.Parallel()
-	port := newControlPort(t, nil)
-	c := startClient(t, pushpin.Options{
-		Viewers: func(channel string) pushpin.Viewers {
-			switch channel {
-			case "watched":
-				return pushpin.Viewers{Streams: 1, Sure: true}
-			case "unknown":
-				return pushpin.Viewers{}
-			}
-			return pushpin.Viewers{Sure: true}
-		},
-		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
-			for _, channel := range []string{"watched", "unknown", "nobody"} {
-				dst = append(dst, of(channel, line("2", "1", "for streams")))
-			}
-			dst = toAll(dst, e)
-			return append(dst, of("nobody", line("", "", "no number")))
-		},
-	}, port.proxy())
-	c.Send(run("all", 2, 2))
-	if err := flush(t, c); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, item := range port.requests()[len(port.requests())-1].shown() {
-		got = append(got, strings.Fields(item)[0])
-	}
-	if want := []string{"watched", "unknown", "all", "nobody"}; !slices.Equal(got, want) {
-		t.Errorf("sent is %q, want %q", got, want)
-	}
-}
-
 // What was not sent because there was no stream, the first one gets all the same.
 func TestTheFirstStreamOfAChannelAsksWhatItMissed(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ import (
 
 func TestQueueKeepsTheNewestWithinItsLimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.IntRange(1, 100).Draw(t, "limit")
+		limit := rapid.IntRange(1, 5000).Draw(t, "limit")
 		q := queue{limit: limit}
 		var pushed, gone uint64
 		check := func(out []message) {
@@ -38,7 +38,7 @@ func TestQueueKeepsTheNewestWithinItsLimit(t *testing.T) {
 			}
 			size := 0
 			for _, m := range q.messages {
-				size += len(m.json)
+				size += m.size()
 			}
 			if q.first != gone || q.end() != pushed || q.bytes != size || size > limit && len(q.messages) > 1 {
 				t.Fatalf("first %d end %d bytes %d; want %d, %d, %d within %d", q.first, q.end(), q.bytes, gone, pushed, size, limit)

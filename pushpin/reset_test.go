@@ -52,7 +52,7 @@ func TestALossOnAChannelWithoutNumbersIsToldBeforeWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	port := newControlPort(t, nil)
 	c := restingClient(pushpin.Options{
-		QueueBytes: 200_000,
+		QueueBytes: 600_000,
 		Render:     func(dst []grip.Item, e *channels.Event) []grip.Item { return e.AppendItems(dst, "") },
 		Reset: func(dst []grip.Item, channel string) []grip.Item {
 			return channels.AppendResetItem(dst, channel, "")

@@ -13,6 +13,10 @@ type Viewers struct {
 	Sure bool
 }
 
+// Watched tells whether there may be a stream. Where there is none, events for streams alone need not be sent: Pushpin has the first
+// stream of a channel ask what it missed, about a second after it came.
+func (v Viewers) Watched() bool { return !v.Sure || v.Streams > 0 }
+
 // Viewers tells how many event streams and WebSockets hold a GRIP channel, named with the prefix, at the proxy that has most
 // of each. It is sure where all proxies tell and none is being learned.
 func (a *Audience) Viewers(channel string) Viewers {

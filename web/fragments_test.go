@@ -49,7 +49,7 @@ func TestAStreamOfHTMLShowsTheSameLiveAndFromTheLog(t *testing.T) {
 			}
 			for _, data := range []string{`{"n":1}`, `{"n":2}`, `{"n":3}`} {
 				e := h.device("pump", "p1", data)
-				v.deliverItems(o.Fragments.AppendItems(nil, &e, ""))
+				v.deliverItems(o.Fragments.AppendItems(nil, &e, "", anybody))
 			}
 			fromLog := h.view(target, "X-User", "7", "Last-Event-ID", "iot_pump:0")
 			if v.text != fromLog.text || strings.Contains(v.text, `"n"`) || !strings.Contains(v.text, "p1 100% 3") {
@@ -58,7 +58,7 @@ func TestAStreamOfHTMLShowsTheSameLiveAndFromTheLog(t *testing.T) {
 			// A gap, and what the proxy then asks for.
 			h.device("pump", "p1", `{"n":4}`)
 			e := h.device("pump", "p1", `{"n":5}`)
-			v.deliverItems(o.Fragments.AppendItems(nil, &e, ""))
+			v.deliverItems(o.Fragments.AppendItems(nil, &e, "", anybody))
 			if fromLog := h.view(target, "X-User", "7", "Last-Event-ID", "iot_pump:0"); v.text != fromLog.text || !strings.Contains(v.text, "100% 5") {
 				t.Errorf("after a gap:\n%s\nfrom the log:\n%s", v.text, fromLog.text)
 			}

@@ -129,6 +129,15 @@ func (a *Audience) Warm(n int) bool {
 	return true
 }
 
+// Retry cuts the streams that are not warm, so that they are opened again.
+func (a *Audience) Retry(n int) {
+	for _, s := range a.streams {
+		if conn := s.conn.Load(); conn != nil && int(s.warm.Load()) < n {
+			_ = conn.Close()
+		}
+	}
+}
+
 // Cool makes Warm begin anew.
 func (a *Audience) Cool() {
 	for _, s := range a.streams {

@@ -92,6 +92,12 @@ func (s *stream) watch(ctx context.Context) error {
 	s.conn.Store(conn)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	impatient := time.AfterFunc(unanswered, func() {
+		if !s.open.Load() {
+			conn.Close()
+		}
+	})
+	defer impatient.Stop()
 	s.warm.Store(0)
 	s.header, s.framing, s.scanner = make([]byte, 0, 512), nil, scanner{}
 	s.ids.line = s.ids.line[:0]
@@ -106,6 +112,10 @@ func (s *stream) watch(ctx context.Context) error {
 	})
 	return errors.Join(end, err)
 }
+
+// unanswered is how long a stream waits for its beginning before it asks anew: Pushpin 1.36 lets one in some ten thousands wait for more
+// than a minute.
+const unanswered = 20 * time.Second
 
 // connect dials and asks, as one of at most so many at the same time.
 func (s *stream) connect(ctx context.Context) (*net.TCPConn, error) {

@@ -207,10 +207,11 @@ func (h *hub) monitor(source devices.Source) *devices.Monitor {
 func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library, viewers func(string) pushpin.Viewers,
 	registry prometheus.Registerer, log *slog.Logger,
 ) *pushpin.Client {
+	watched := func(channel string) bool { return viewers == nil || viewers(channel).Watched() }
 	return pushpin.NewClient(grip.ControlPorts(proxies), pushpin.Options{
 		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
-			dst = e.AppendCompositeItems(e.AppendItems(dst, cfg.Grip.Prefix), cfg.Grip.Prefix)
-			return html.AppendItems(dst, e, cfg.Grip.Prefix)
+			dst = e.AppendCompositeItems(e.AppendItems(dst, cfg.Grip.Prefix), cfg.Grip.Prefix, watched)
+			return html.AppendItems(dst, e, cfg.Grip.Prefix, watched)
 		},
 		Reset: func(dst []grip.Item, channel string) []grip.Item {
 			return channels.AppendResetItem(dst, channel, cfg.Grip.Prefix)

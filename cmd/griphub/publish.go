@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -186,7 +187,8 @@ func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, 
 		return err
 	}
 	client := newClient(cfg, list, html, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	publisher := channels.NewPublisher(db, channelRules, client, now)
+	sink := &patientSink{ctx: ctx, client: client, proxies: len(grip.ControlPorts(list))}
+	publisher := channels.NewPublisher(db, channelRules, sink, now)
 	publisher.SetHooks(asked)
 
 	// Both run until everything is stored and sent, or cannot be.
@@ -196,10 +198,33 @@ func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, 
 	group.Go(func() error { return publisher.Run(running) })
 	err = do(db, publisher)
 	if err == nil {
-		err = flush(ctx, client, len(grip.ControlPorts(list)))
+		err = flush(ctx, client, sink.proxies)
 	}
 	stop()
-	return errors.Join(err, group.Wait())
+	if waited := group.Wait(); err == nil {
+		err = cmp.Or(sink.missed, waited)
+	}
+	return err
+}
+
+// A patientSink has those who publish wait for proxies that do not keep up, where otherwise the queue would drop the oldest.
+type patientSink struct {
+	ctx     context.Context //nolint:containedctx // it is the command's
+	client  *pushpin.Client
+	proxies int
+
+	given  int
+	missed error // why a proxy did not take something; nobody waits for it any more
+}
+
+// Send is channels.Sink's.
+func (s *patientSink) Send(events []channels.Event) {
+	const atOnce = 5000
+	s.client.Send(events)
+	if s.given += len(events); s.given >= atOnce && s.missed == nil {
+		s.given = 0
+		s.missed = flush(s.ctx, s.client, s.proxies)
+	}
 }
 
 // publishAll stores what next yields, many events at a time, and prints their ids.
