@@ -245,7 +245,7 @@ func TestARequestThatHangsIsGivenUpAndRepeated(t *testing.T) {
 			<-hang
 		}
 	})
-	c, stop := newClient(t, pushpin.Options{RequestTimeout: 20 * time.Millisecond}, port.proxy())
+	c, stop := newClient(t, pushpin.Options{RequestTimeout: time.Second}, port.proxy())
 	defer stop()
 	c.Send(run("a", 1, 2))
 	if err := flush(t, c); err != nil {
