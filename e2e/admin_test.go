@@ -132,6 +132,12 @@ func (sc *adminScene) eventIsReplayed(t *testing.T) {
 	sc.awaitText(t, "its data", `"text": "<b>hello</b>"`)
 	sc.follow(t, "button", "Replay…")
 	sc.tab.Await(t, "it asks", `document.querySelector("dialog[open] h1")?.textContent.includes("again?") && document.activeElement.textContent === "Replay"`)
+	for _, scheme := range []string{"dark", "light"} {
+		sc.tab.Emulate(t, 1280, 860, scheme)
+		for _, problem := range sc.tab.Accessibility(t) {
+			t.Errorf("the question, %s: %s", scheme, problem)
+		}
+	}
 	sc.tab.Press(t, "Escape")
 	sc.tab.Await(t, "and lets go", `!document.querySelector("dialog")`)
 	sc.follow(t, "button", "Replay…")
