@@ -4,7 +4,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w" -o /out/griphub ./cmd/griphub \
+# docker build --build-arg VERSION=1.2.3: what griphub version says.
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w -X main.release=$VERSION" -o /out/griphub ./cmd/griphub \
  && mkdir /out/data
 
 FROM scratch

@@ -40,7 +40,8 @@ func behindNginx(t *testing.T, hub *e2e.Hub, replace ...string) *frontDoor {
 
 func TestStreamsSocketsAndPollsPassNginx(t *testing.T) {
 	t.Parallel()
-	d := behindNginx(t, e2e.StartDev(t, e2e.DevOptions{}))
+	// The site alone keeps nginx from buffering, without what griphub says of it.
+	d := behindNginx(t, e2e.StartDev(t, e2e.DevOptions{}), "proxy_buffering off;", "proxy_buffering off; proxy_ignore_headers X-Accel-Buffering;")
 	d.passes()
 	d.keepsConnections()
 	d.speaksOnlyNewTLS()
@@ -48,5 +49,7 @@ func TestStreamsSocketsAndPollsPassNginx(t *testing.T) {
 
 func TestNginxBelievesInKeepAlives(t *testing.T) {
 	t.Parallel()
-	behindNginx(t, e2e.StartDev(t, e2e.DevOptions{Config: silent}), "proxy_read_timeout 90s", "proxy_read_timeout 3s").believesInSilence()
+	// Here griphub alone keeps it from that, with X-Accel-Buffering.
+	behindNginx(t, e2e.StartDev(t, e2e.DevOptions{Config: silent}), "proxy_read_timeout 90s", "proxy_read_timeout 3s",
+		"proxy_buffering off", "proxy_buffering on").believesInSilence()
 }
