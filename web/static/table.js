@@ -64,19 +64,21 @@ export class Table {
     const wanted = this.list.slice(first, Math.max(first, last));
     this.above.style.height = `${first * height}px`;
     this.below.style.height = `${(this.list.length - first - wanted.length) * height}px`;
-    const kept = new Map();
     let at = this.above;
     if (at.parentNode !== this.body) this.body.replaceChildren(this.above, this.below);
+    // What goes does so first: a row that is put before it would be moved, and all that follow.
+    const stay = new Set(wanted);
+    for (const [device, row] of this.rows) {
+      if (stay.has(device)) continue;
+      row.remove();
+      this.rows.delete(device);
+    }
     wanted.forEach((device, i) => {
-      let row = this.rows.get(device);
-      if (!row) row = this.row(device);
-      kept.set(device, row);
+      const row = this.rows.get(device) ?? this.row(device);
       row.setAttribute("aria-rowindex", first + i + 2);
       if (at.nextSibling !== row) at.after(row);
       at = row;
     });
-    for (const [device, row] of this.rows) if (!kept.has(device)) row.remove();
-    this.rows = kept;
   }
 
   height() {
