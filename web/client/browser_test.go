@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -185,6 +187,37 @@ func TestTheClientTellsWhenHistoryIsLost(t *testing.T) {
 	tab.Await(t, "the loss is told", `JSON.stringify(resets) === '[{"channels":["list"]}]'`)
 	s.say(t)
 	s.sees(t, tab, 4)
+}
+
+// The snapshot is longer than a reply.
+func TestASnapshotComesFirst(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	const size = 150
+	var fleet strings.Builder
+	for n := range size {
+		fmt.Fprintf(&fleet, `{"device_type":"pump","device_id":"p-%03d","name":%q}`+"\n", n, strings.Repeat("x", 200))
+	}
+	list := filepath.Join(t.TempDir(), "fleet.jsonl")
+	if err := os.WriteFile(list, []byte(fleet.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if result := s.hub.Run(t, "devices", "import", list); result.Code != 0 {
+		t.Fatal(result.Stderr)
+	}
+	tab := s.page(t, "", "/iot/stream/pump/?snapshot=1", "{}")
+	tab.Await(t, "everything is told", fmt.Sprintf("seen.length >= %d", size))
+	s.hub.Publish(t, "--device", "pump/p-007", "--event", "note", `"later"`)
+	tab.Await(t, "what comes later is told", fmt.Sprintf("seen.length > %d", size))
+	var told []string
+	tab.Eval(t, `seen.map(({type, data}) => type + " " + JSON.parse(data).device_id)`, &told)
+	want := make([]string, size, size+1)
+	for n := range want {
+		want[n] = fmt.Sprintf("snapshot p-%03d", n)
+	}
+	if want = append(want, "note p-007"); !slices.Equal(told, want) {
+		t.Errorf("the page was told %q", told)
+	}
 }
 
 // slowStreams has server-sent events never arrive, as behind an intermediary that keeps them back. The 10 s for which they may take

@@ -35,6 +35,11 @@ const merge = (a, b, choose) => {
   return at;
 };
 
+const MARK = "%40snapshot/"; // a place in the middle of a snapshot has it
+
+// onward is the place of who was at a, and has got what stands at b.
+const onward = (a, b) => new Map([...merge(a, b, Math.max)].filter(([channel]) => b.has(channel) || !channel.startsWith(MARK)));
+
 // An Unusable way does not work here, whatever is asked: another may.
 class Unusable extends Error {}
 
@@ -117,7 +122,7 @@ class Feed {
 
   // take passes the events of one place on; there may be none.
   take(events, id, replay) {
-    if (id) this.at = merge(this.at, place(id), Math.max);
+    if (id) this.at = onward(this.at, place(id));
     if (events.length) this.post({ events, id, replay });
   }
 
@@ -157,12 +162,13 @@ class Feed {
 // waysTo are the ways to the events of a stream's address, the best first. Which of them works is found by trying.
 function waysTo(url) {
   const { pathname, searchParams } = new URL(url);
+  if (searchParams.has("html") || searchParams.has("snapshot")) return [stream];
   const device = pathname.match(/^(.*)\/iot\/stream(\/.+)$/);
-  if (device && !searchParams.has("html")) {
+  if (device) {
     return [stream, socket(device[1] + "/ws/iot" + device[2]), poll([device[1] + "/iot/poll" + device[2]], 25)];
   }
   const events = pathname.match(/^(.*)\/events(?:\/([^/]+))?\/?$/);
-  if (events && !searchParams.has("html")) {
+  if (events) {
     const names = events[2] ? [decodeURIComponent(events[2])] : searchParams.getAll("channel");
     const query = new URLSearchParams(names.map((name) => ["channel", name]));
     return [stream, socket(`${events[1]}/ws/events/?${query}`), poll(names.map((name) => `${events[1]}/api/channels/${encodeURIComponent(name)}/events`), 0)];
@@ -398,8 +404,8 @@ class Viewer {
     if (!events) return;
     if (id) {
       const at = place(id);
-      if (covers(this.seen, at)) return;
-      this.seen = merge(this.seen, at, Math.max);
+      if (covers(this.seen, at) && events[0].type !== "snapshot") return;
+      this.seen = onward(this.seen, at);
     }
     for (const event of events) this.call(this.onEvent, { ...event, id: id ?? "", ...(replay && { replay: replay.replay, eventId: replay.event_id }) });
   }
@@ -495,6 +501,7 @@ function connect(url, { withCredentials = false, lastEventId = "", shared = true
   address.searchParams.delete("lastEventId");
   const settings = { url: address.href, withCredentials };
   const viewer = new Viewer(handlers, start);
+  shared &&= !address.searchParams.has("snapshot"); // which others have not asked for
   let membership;
   const leave = () => {
     membership?.leave();

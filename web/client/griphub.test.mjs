@@ -33,6 +33,25 @@ test("a cursor is read and written back", () => {
   assert.equal(text(merge(a, b, Math.min)), "a:4,b:2");
 });
 
+test("a snapshot that is cut off goes on, and what comes later follows it", async (t) => {
+  stopClock(t);
+  const page = new Page(), stream = new Stream();
+  page.server.next(stream.answer);
+  const told = page.follow("/iot/stream/pump/?snapshot=1");
+  await settle();
+  const told1 = "iot_pump:41,%40snapshot/p1:0";
+  await stream.write(event("iot_pump:41,%40snapshot/:0", "{}", "connected") + event(told1, "one", "snapshot"));
+  await stream.cut();
+  const second = await again(page);
+  assert.equal(page.server.last.url.searchParams.get("lastEventId"), told1);
+  await second.write(event(told1, "{}", "connected") + event("iot_pump:42,%40snapshot/p1:0", "one's", "data") + event("iot_pump:42", "two", "snapshot"));
+  await second.write(event("iot_pump:43", "two's", "data"));
+  assert.deepEqual(told.data(), ["one", "one's", "two", "two's"]);
+  await second.cut();
+  await again(page);
+  assert.equal(page.server.last.url.searchParams.get("lastEventId"), "iot_pump:43");
+});
+
 test("events are the same wherever the network cuts them into pieces", async () => {
   const lines = [
     ": a comment", "event: item", "id: list:1", "data: first", "data:  second", "data", "", "",

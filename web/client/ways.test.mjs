@@ -27,7 +27,7 @@ const message = (n, more) => ({ event: "item", data: "m" + n, id: "list:" + n, p
 test("the ways to a stream are found from its address", () => {
   const { waysTo } = new Page().run("waysTo");
   for (const [path, ways] of Object.entries({
-    "/events/list/": 3, "/events/?channel=a&channel=b": 3, "/prefix/iot/stream/pump/p1/": 3, "/realtime/sse/": 1, "/own/": 1, "/iot/stream/pump/?html=4": 1, "/events/?channel=a&html=2": 1,
+    "/events/list/": 3, "/events/?channel=a&channel=b": 3, "/prefix/iot/stream/pump/p1/": 3, "/realtime/sse/": 1, "/own/": 1, "/iot/stream/pump/?html=4": 1, "/iot/stream/pump/?snapshot=1": 1, "/events/?channel=a&html=2": 1,
   })) assert.equal(waysTo("https://hub.example" + path).length, ways, path);
 });
 
