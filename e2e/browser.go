@@ -139,12 +139,12 @@ func (tab *Tab) Await(t testing.TB, what, expression string) {
 	t.Fatalf("%s: not within %v (%v); the page is %.3000s", what, Patience, last, page)
 }
 
-// Screenshot keeps a picture of the tab in the directory that the variable GRIPHUB_SCREENSHOTS names, if it names one, as make test does.
+// Screenshot keeps a picture of the tab in the directory that the variable SCREENSHOTS names, if it names one, as make test does.
 func (tab *Tab) Screenshot(t testing.TB, name string) {
 	t.Helper()
 	var picture []byte
 	tab.run(t, chromedp.CaptureScreenshot(&picture))
-	dir := os.Getenv("GRIPHUB_SCREENSHOTS")
+	dir := os.Getenv("SCREENSHOTS")
 	if dir == "" {
 		return
 	}

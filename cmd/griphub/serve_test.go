@@ -19,7 +19,10 @@ func TestAProgramThatIsToldToStopWhileItStartsStopsInPeace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan int, 1)
-	go func() { ended <- run(ctx, []string{"serve", "--config", file}) }()
+	go func() {
+		ended <- run(ctx, []string{"serve", "--config", file})
+		_ = listener.Close() // so that nobody waits for it to connect
+	}()
 	conn, err := listener.Accept()
 	if err != nil {
 		t.Fatal(err)
