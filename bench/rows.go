@@ -28,12 +28,12 @@ func rows(peers []subject.Peer) []row {
 	thousand := audience{channels: 1, viewers: 1000}
 	rising := climb{
 		audience: thousand, lasting: 4 * time.Second, p99: 200 * time.Millisecond,
-		perSecond: []float64{20, 80, 150, 300, 400, 450, 500, 600, 700},
+		perSecond: []float64{20, 80, 300, 400, 500, 600, 700},
 	}
 	sockets := thousand
 	sockets.sockets = true
 	risingSockets := climb{
-		audience: sockets, lasting: 4 * time.Second, p99: 500 * time.Millisecond, perSecond: []float64{10, 15, 20, 25, 30, 40, 50},
+		audience: sockets, lasting: 4 * time.Second, p99: 500 * time.Millisecond, perSecond: []float64{15, 20, 25, 30, 40, 50},
 	}
 	at := func(a audience, perSecond float64, lasting time.Duration) pace {
 		return pace{audience: a, perSecond: perSecond, lasting: lasting}
