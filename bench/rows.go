@@ -96,8 +96,8 @@ func rows(peers []subject.Peer) []row {
 			bars: []bar{atMost(griphub, p99, 1000)},
 		},
 		{
-			name: "overload", title: "one channel, 1,000 SSE viewers, 1,000 events/s for half a minute: twice what fits", unit: deliveries,
-			sides: []side{{griphub, at(thousand, 1000, 30*time.Second).by(subject.Griphub{})}},
+			name: "overload", title: "one channel, 1,000 SSE viewers, 2,500 events/s for half a minute: twice what fits", unit: deliveries,
+			sides: []side{{griphub, at(thousand, 2500, 30*time.Second).by(subject.Griphub{})}},
 			bars:  []bar{atMost(griphub, recovery, 10)},
 		},
 		{
