@@ -154,12 +154,20 @@ func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, jumps jumps, floors
 			return 0, err
 		}
 	}
-	// One more than may go, to know the oldest that stays.
-	entries, err := w.oldest(c.id, limit+1)
-	if err != nil {
-		return 0, err
+	// One more than may go, to know the oldest that stays. Mostly a few are due of each of many channels, so few are read at first.
+	var entries []trimEntry
+	n := 0
+	for few := 8; ; few *= 8 {
+		most := min(few, limit+1)
+		var err error
+		if entries, err = w.oldest(c.id, most); err != nil {
+			return 0, err
+		}
+		n = min(c.trimmed(entries, notKept), limit)
+		if n < len(entries) || len(entries) < most || most > limit {
+			break
+		}
 	}
-	n := min(c.trimmed(entries, notKept), limit)
 	floor, next := newFloor(head, entries, n)
 	if floor == 0 {
 		return 0, nil
