@@ -181,7 +181,7 @@ func (sc *adminScene) deviceIsEdited(t *testing.T) {
 	sc.tab.Await(t, "it asks", `document.querySelector("dialog[open]")?.textContent.includes("set_speed")`)
 	sc.follow(t, "dialog button", "Send")
 	sc.awaitText(t, "the device has answered", `"status": "done"`)
-	sc.tab.Await(t, "the device's readings change", `(window.before ??= document.getElementById("facts").textContent) !== document.getElementById("facts").textContent`)
+	sc.tab.Await(t, "the device's readings change", `(window.before ??= document.querySelector("#facts time").dateTime) !== document.querySelector("#facts time").dateTime`)
 }
 
 func (sc *adminScene) deadLetterIsRequeued(t *testing.T) {

@@ -14,7 +14,7 @@ for (const element of document.querySelectorAll("[data-refresh]")) {
   const again = async () => {
     if (!document.hidden && !reading(element)) {
       try {
-        const now = (await fresh()).getElementById(element.id);
+        const now = (await fresh(element.dataset.from)).getElementById(element.id);
         if (now && !reading(element) && now.innerHTML !== element.innerHTML) element.replaceChildren(...now.childNodes);
       } catch {
         // The next time shows whether it answers again.

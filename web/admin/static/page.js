@@ -12,9 +12,9 @@ export function localTimes(root) {
   }
 }
 
-// fresh reads this page anew.
-export async function fresh() {
-  const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+// fresh reads this page anew, or the one that says the same where this one is the answer to a form.
+export async function fresh(address = location.href) {
+  const response = await fetch(address, { headers: { Accept: "text/html" } });
   if (!response.ok) throw Object.assign(new Error(response.statusText), { status: response.status });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   localTimes(page);
