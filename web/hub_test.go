@@ -329,7 +329,7 @@ func wantProblem(t testing.TB, w *httptest.ResponseRecorder, status int) problem
 func wantPostponed(t testing.TB, w *httptest.ResponseRecorder) {
 	t.Helper()
 	wantHeader(t, w, "Content-Type", "text/event-stream")
-	if body := w.Body.String(); w.Code != http.StatusOK || body != "retry: 5000\n\n" {
+	if body := w.Body.String(); w.Code != http.StatusOK || body != "retry: 5000\n" {
 		t.Errorf("the answer is %d %q", w.Code, body)
 	}
 	for name := range w.Header() {

@@ -78,8 +78,9 @@ func (st *stream) askForSnapshot(r *http.Request) (err error) {
 	return err
 }
 
-// postponed ends a stream at once, and has its viewer come back in a while.
-const postponed = "retry: 5000\n\n"
+// postponed ends a stream at once, and has its viewer come back in a while. No empty line ends it: with one, an EventSource would take
+// the place that it has for one without an id, and forget its own (HTML Living Standard, section 9.2.6).
+const postponed = "retry: 5000\n"
 
 // postpone answers where the failure is ours, such as a log that does not answer: a native EventSource would never ask again
 // after a status that is not 200. What is no failure of ours is answered as it is.

@@ -137,7 +137,7 @@ for (const [name, header, least, most] of [
 test("the server's retry is the first wait, but never none", async (t) => {
   stopClock(t);
   const { page, stream, told } = await begin();
-  await stream.write("retry: 5000\n\n");
+  await stream.write("retry: 5000\n");
   await stream.cut();
   await pass(3500);
   assert.equal(page.server.requests.length, 1);
