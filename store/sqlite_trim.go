@@ -156,7 +156,7 @@ func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, jumps jumps, floors
 	}
 	// One more than may go, to know the oldest that stays. Mostly a few are due of each of many channels, so few are read at first.
 	var entries []trimEntry
-	n := 0
+	var n int
 	for few := 8; ; few *= 8 {
 		most := min(few, limit+1)
 		var err error
