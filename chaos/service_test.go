@@ -170,14 +170,18 @@ func (s *service) once() {
 	}
 }
 
-// down ends the program and keeps it from being started again until up. It does not wait for the end.
+// down ends the program and keeps it from being started again until up. It does not wait for the end. Like a service
+// manager it asks a program once before it kills it: griphub takes a second SIGTERM for a hurry, and ends at once.
 func (s *service) down(signal os.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held = true
-	if s.process != nil {
+	if s.process == nil {
+		return
+	}
+	_ = s.process.Signal(syscall.SIGCONT) // a program that is stopped does not hear SIGTERM
+	if s.asked == nil || signal == syscall.SIGKILL {
 		s.asked = signal
-		_ = s.process.Signal(syscall.SIGCONT) // a program that is stopped does not hear SIGTERM
 		_ = s.process.Signal(signal)
 	}
 }
