@@ -5,6 +5,10 @@
 // that stores the event, and the counter stays locked until that transaction ends, so the order of numbers
 // is the order of commits. Counters are never deleted; trimming moves a channel's floor.
 //
+// SQLite's positions are in two tables. The newest of all channels stand together in positions_recent, on few pages, so
+// an append writes few, however large the log is. A few dozen of a channel at a time move to positions_settled, where each channel has
+// a place of its own. The view positions shows both, from the floors on.
+//
 // # Lost histories
 //
 // A number must never name two events. That holds by itself as long as the database holds everything it ever

@@ -35,23 +35,28 @@ func wantOldEvent(t *testing.T, s store.Store) {
 	}
 }
 
-func TestAnOldFileIsBroughtUpToDateWithItsEvents(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "old.db")
+// oldFile makes a file of the first schema with the rows.
+func oldFile(t *testing.T, path, rows string) {
+	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rows = `UPDATE log SET event = 1;
-		INSERT INTO channels (id, name, head, oldest) VALUES (1, 'a', 1, 5);
-		INSERT INTO events VALUES (1, 'a:1', 't', x'37', 0, NULL, 'channel', '', '', '', '', '', 5, 5);
-		INSERT INTO positions VALUES (1, 1, 1, 5);
-		PRAGMA application_id = 0x67726970; PRAGMA user_version = 1`
-	if _, err := db.ExecContext(t.Context(), firstSchema(t, "sqlite")+rows); err != nil {
+	const version = "; PRAGMA application_id = 0x67726970; PRAGMA user_version = 1"
+	if _, err := db.ExecContext(t.Context(), firstSchema(t, "sqlite")+rows+version); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestAnOldFileIsBroughtUpToDateWithItsEvents(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "old.db")
+	oldFile(t, path, `UPDATE log SET event = 1;
+		INSERT INTO channels (id, name, head, oldest) VALUES (1, 'a', 1, 5);
+		INSERT INTO events VALUES (1, 'a:1', 't', x'37', 0, NULL, 'channel', '', '', '', '', '', 5, 5);
+		INSERT INTO positions VALUES (1, 1, 1, 5)`)
 	wantOldEvent(t, openFile(t, path, store.Options{}))
 }
 

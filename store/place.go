@@ -9,10 +9,11 @@ import (
 // channelState is what the counters say of a channel at one moment. The zero state is a channel that never
 // had an event.
 type channelState struct {
-	id    int64
-	head  channels.Seq // the newest event's number
-	floor channels.Seq // the newest trimmed event's number
-	base  channels.Seq // where the log last jumped to, 0 for never
+	id     int64
+	head   channels.Seq // the newest event's number
+	floor  channels.Seq // the newest trimmed event's number
+	base   channels.Seq // where the log last jumped to, 0 for never
+	latest int64        // the latest time of its events; only SQLite's
 }
 
 // jumps are the bases that the log ever jumped to.

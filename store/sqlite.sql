@@ -1,5 +1,5 @@
 -- The statements of SQLite. Each follows a line "-- name: …" and stands for the one of that name in Go. A
--- part in braces is another one's text.
+-- part in braces is another one's text. Those with VALUES (?, …) may also be run with several rows (bulk).
 
 -- name: begin
 BEGIN IMMEDIATE
@@ -25,17 +25,14 @@ SELECT event_id, positions FROM keys WHERE key = ?1
 -- name: add key
 INSERT INTO keys (key, event_id, positions, stored) VALUES (?1, ?2, ?3, ?4)
 
--- name: count
--- Moves a channel's counter by ?2, from the base ?3 where it is behind that. Also returns positions.latest so far.
-INSERT INTO channels (name, head, oldest) VALUES (?1, ?3 + ?2, ?4)
-ON CONFLICT (name) DO UPDATE SET
-  head = max(head, ?3) + ?2,
-  oldest = coalesce(oldest, ?4)
-RETURNING id, head, (
-  SELECT coalesce(max(latest), 0) FROM (
-    SELECT latest FROM positions WHERE channel_id = channels.id ORDER BY seq DESC LIMIT 1))
+-- name: add channel
+INSERT INTO channels (name, head) VALUES (?1, 0) RETURNING id
 
--- name: add event
+-- name: move counters
+UPDATE channels SET head = moved.column2, latest = moved.column3, oldest = coalesce(oldest, moved.column4)
+FROM (VALUES (?, ?, ?, ?)) AS moved WHERE id = moved.column1
+
+-- name: add events
 INSERT INTO events (id, positions, type, data, raw, private, scope, user_id, skip_users, device_type, device_id,
   key, shown, replay_of, replay, time, stored)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -44,18 +41,34 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- No row where the event was trimmed.
 UPDATE events SET replays = replays + 1 WHERE id = ?1 RETURNING replays
 
--- name: add position
-INSERT INTO positions (channel_id, seq, event_id, latest) VALUES (?, ?, ?, ?)
+-- name: add recent positions
+INSERT INTO positions_recent (channel_id, seq, event_id, latest) VALUES (?, ?, ?, ?)
+
+-- name: add settled positions
+INSERT INTO positions_settled (channel_id, seq, event_id, latest) VALUES (?, ?, ?, ?)
+
+-- name: settle positions
+INSERT INTO positions_settled (channel_id, seq, event_id, latest)
+SELECT channel_id, seq, event_id, latest FROM positions_recent WHERE channel_id = ?1 ORDER BY seq
+
+-- name: delete recent positions
+DELETE FROM positions_recent WHERE channel_id = ?1 AND seq <= ?2
 
 -- name: add refusal
 INSERT INTO refusals (source, reason, payload, time) VALUES (?1, ?2, ?3, ?4)
 
--- name: update device
-UPDATE devices SET status = ?3, overdue = ?4, last_seen = ?5, firmware = ?6, battery = ?7,
+-- name: device change
+overdue = ?4, last_seen = ?5, firmware = ?6, battery = ?7,
   temperature = coalesce(?8, temperature), humidity = coalesce(?9, humidity),
   latitude = coalesce(?10, latitude), longitude = coalesce(?11, longitude),
   data_time = ?12, status_time = ?13, data = ?14, updated = ?15
-WHERE type = ?1 AND id = ?2
+
+-- name: update device
+-- Where the status stays as it is, which spares the index by status: a third of the work.
+UPDATE devices SET {device change} WHERE type = ?1 AND id = ?2 AND status = ?3
+
+-- name: update device and status
+UPDATE devices SET status = ?3, {device change} WHERE type = ?1 AND id = ?2
 
 -- name: register device
 INSERT INTO devices (type, id, status, overdue, last_seen, firmware, battery, temperature, humidity, latitude, longitude,
@@ -122,7 +135,7 @@ FROM events WHERE id = ?1
 
 -- name: heads
 -- ?1 is a JSON array of names. Rows come in its order.
-SELECT coalesce(c.id, 0), coalesce(c.head, 0), coalesce(c.floor, 0), (SELECT coalesce(max(base), 0) FROM jumps)
+SELECT coalesce(c.id, 0), coalesce(c.head, 0), coalesce(c.floor, 0), coalesce(c.latest, 0), (SELECT coalesce(max(base), 0) FROM jumps)
 FROM json_each(?1) AS asked LEFT JOIN channels AS c ON c.name = asked.value
 ORDER BY asked.key
 
@@ -146,21 +159,25 @@ FROM positions AS p JOIN events AS e ON e.id = p.event_id
 WHERE p.channel_id = ?1
 ORDER BY p.seq DESC LIMIT ?2
 
--- name: seq at
--- The place before the first event of the channel ?1 whose time is ?2 or later; no row where there is no such
--- event. All events at or below low are too early; positions.latest finds the highest such
--- number, bit by bit. An event that was trimmed may have been later than all that are left, so the times themselves
--- have the last word.
+-- name: before time
+-- A number of the channel ?1 at and below which every event's time is before ?2: positions.latest finds the highest such
+-- number, bit by bit.
 WITH RECURSIVE search (low, step) AS (
   SELECT 0, 1 << 52
   UNION ALL
   SELECT low + CASE WHEN (
-      SELECT latest FROM positions WHERE channel_id = ?1 AND seq >= low + step ORDER BY seq LIMIT 1) < ?2
+      SELECT latest FROM (
+        SELECT latest, seq FROM positions WHERE channel_id = ?1 AND seq >= low + step ORDER BY seq LIMIT 1)) < ?2
     THEN step ELSE 0 END, step / 2
   FROM search WHERE step > 0
 )
-SELECT p.seq - 1 FROM positions AS p JOIN events AS e ON e.id = p.event_id
-WHERE p.channel_id = ?1 AND p.seq > (SELECT max(low) FROM search) AND e.time >= ?2
+SELECT max(low) FROM search
+
+-- name: from time
+-- The first event of the channel ?1 behind the number ?2 whose time is ?3 or later; no row where there is no such event. An
+-- event that was trimmed may have been later than all that are left, so the times themselves have the last word.
+SELECT p.seq FROM positions AS p JOIN events AS e ON e.id = p.event_id
+WHERE p.channel_id = ?1 AND p.seq > ?2 AND e.time >= ?3
 ORDER BY p.seq LIMIT 1
 
 -- name: entries
@@ -180,7 +197,7 @@ WITH RECURSIVE search (low, step) AS (
   SELECT 0, 1 << 52
   UNION ALL
   SELECT low + CASE WHEN (
-      SELECT e.stored FROM ENTRIES AND PLACE >= low + step ORDER BY PLACE LIMIT 1) < @moment
+      SELECT stored FROM (SELECT e.stored, PLACE FROM ENTRIES AND PLACE >= low + step ORDER BY PLACE LIMIT 1)) < @moment
     THEN step ELSE 0 END, step / 2
   FROM search WHERE step > 0
 )
@@ -219,14 +236,15 @@ SELECT c.name, c.head, c.oldest, n.stored, CASE WHEN n.stored >= ?3 THEN (
         SELECT 0, 1 << 52
         UNION ALL
         SELECT low + CASE WHEN (
-            SELECT e.stored FROM positions AS p JOIN events AS e ON e.id = p.event_id
-            WHERE p.channel_id = c.id AND p.seq >= low + step ORDER BY p.seq LIMIT 1) < ?3
+            SELECT stored FROM (
+              SELECT e.stored, p.seq FROM positions AS p JOIN events AS e ON e.id = p.event_id
+              WHERE p.channel_id = c.id AND p.seq >= low + step ORDER BY p.seq LIMIT 1)) < ?3
           THEN step ELSE 0 END, step / 2
         FROM search WHERE step > 0
       ) SELECT max(low) FROM search)
     LIMIT ?4)) ELSE 0 END
 FROM channels AS c LEFT JOIN events AS n ON n.id = (
-  SELECT p.event_id FROM positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1)
+  SELECT event_id FROM (SELECT p.event_id, p.seq FROM positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1))
 WHERE c.name > ?2 AND (?1 = '' OR instr(c.name, ?1) > 0) AND (?6 = '' OR c.name = ?6)
 ORDER BY c.name LIMIT ?5
 
@@ -316,9 +334,6 @@ SELECT count(*) FROM (
   SELECT 1 FROM undelivered WHERE time < ?1 OR id <= (SELECT id FROM undelivered ORDER BY id DESC LIMIT 1 OFFSET ?2)
   LIMIT 1)
 
--- name: head
-SELECT head FROM channels WHERE id = ?1
-
 -- name: oldest
 SELECT p.seq, p.event_id, coalesce(e.positions, ''), coalesce(e.stored, 0)
 FROM positions AS p LEFT JOIN events AS e ON e.id = p.event_id
@@ -328,14 +343,15 @@ ORDER BY p.seq LIMIT ?2
 -- name: floor
 SELECT floor FROM channels WHERE name = ?1
 
--- name: set floor
-UPDATE channels SET floor = ?2, oldest = ?3 WHERE id = ?1
+-- name: set floors
+UPDATE channels SET floor = moved.column2, oldest = moved.column3 FROM (VALUES (?, ?, ?)) AS moved WHERE id = moved.column1
 
--- name: delete positions
-DELETE FROM positions WHERE channel_id = ?1 AND seq <= ?2
+-- name: delete settled positions
+DELETE FROM positions_settled WHERE channel_id = ?1 AND seq <= ?2
 
--- name: delete event
-DELETE FROM events WHERE id = ?1
+-- name: delete events
+-- ?1 is a JSON array of ids.
+DELETE FROM events WHERE id IN (SELECT value FROM json_each(?1))
 
 -- name: delete keys
 DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE stored < ?1 ORDER BY stored LIMIT ?2)

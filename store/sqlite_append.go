@@ -63,11 +63,8 @@ func (w *sqliteWriter) appendDrafts(drafts []channels.Draft, now time.Time) ([]c
 	if err := batch.recall(w.recall); err != nil {
 		return nil, err
 	}
-	for i := range batch.counters {
-		c := &batch.counters[i]
-		if err := w.query(w.do.count, string(c.name), c.fresh, base, now.UnixMicro()).Scan(&c.id, &c.head, &c.latest); err != nil {
-			return nil, fmt.Errorf("count on %s: %w", c.name, err)
-		}
+	if err := w.count(batch, base); err != nil {
+		return nil, err
 	}
 	if err := w.countReplays(batch); err != nil {
 		return nil, err
@@ -75,10 +72,16 @@ func (w *sqliteWriter) appendDrafts(drafts []channels.Draft, now time.Time) ([]c
 	if err := batch.number(func(nth int) int64 { return last + 1 + int64(nth) }); err != nil {
 		return nil, err
 	}
-	if err := w.addEvents(batch, now); err != nil {
-		return nil, err
-	}
 	if batch.freshEvents > 0 {
+		if err := w.addEvents(batch, now); err != nil {
+			return nil, err
+		}
+		if err := w.addPositions(batch); err != nil {
+			return nil, err
+		}
+		if err := w.moveCounters(batch, now); err != nil {
+			return nil, err
+		}
 		if err := w.exec(w.do.setLastEvent, last+int64(batch.freshEvents)); err != nil {
 			return nil, fmt.Errorf("set the counter of events: %w", err)
 		}
@@ -108,6 +111,7 @@ func (w *sqliteWriter) recall(key string) (first channels.Event, found bool, err
 // addEvents writes the batch's fresh events.
 func (w *sqliteWriter) addEvents(batch *numbering, now time.Time) error {
 	stored := now.UnixMicro()
+	events := make([]any, 0, batch.freshEvents*w.do.addEvents.width)
 	var text []byte
 	for i := range batch.events {
 		if !batch.fresh(i) {
@@ -116,25 +120,16 @@ func (w *sqliteWriter) addEvents(batch *numbering, now time.Time) error {
 		e := &batch.events[i]
 		text = e.Cursor().Append(text[:0])
 		positions := string(text)
-		if err := w.exec(w.do.addEvent, int64(e.ID), positions, e.Type, notNil(e.Data), e.Raw, []byte(e.Private),
+		events = append(events, int64(e.ID), positions, e.Type, notNil(e.Data), e.Raw, []byte(e.Private),
 			string(e.Scope), e.User, encodeSkipUsers(e.SkipUsers), e.Device.Type, e.Device.ID, e.Key,
-			encodeShown(e.Shown), int64(e.ReplayOf), e.Replay, e.Time.UnixMicro(), stored); err != nil {
-			return fmt.Errorf("add event to %s: %w", e.Channels[0], err)
-		}
-		for j, p := range e.Positions {
-			c := batch.counter(i, j)
-			c.latest = max(c.latest, e.Time.UnixMicro())
-			if err := w.exec(w.do.addPosition, c.id, int64(p.Seq), int64(e.ID), c.latest); err != nil {
-				return fmt.Errorf("add position in %s: %w", p.Channel, err)
-			}
-		}
+			encodeShown(e.Shown), int64(e.ReplayOf), e.Replay, e.Time.UnixMicro(), stored)
 		if e.Key != "" {
 			if err := w.exec(w.do.addKey, e.Key, int64(e.ID), positions, stored); err != nil {
 				return fmt.Errorf("add key: %w", err)
 			}
 		}
 	}
-	return nil
+	return w.do.addEvents.write(events)
 }
 
 func (w *sqliteWriter) addRefusals(refused []channels.Refusal, now time.Time) error {

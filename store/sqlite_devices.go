@@ -88,12 +88,17 @@ func scanDevices(rows *sql.Rows, err error) ([]devices.Device, error) {
 func (w *sqliteWriter) putDevice(d *deviceRow, now time.Time) error {
 	args := []any{d.Type, d.ID, string(d.Status), d.Overdue, micro(d.LastSeen), d.Firmware, d.Battery, d.Temperature, d.Humidity,
 		d.Latitude, d.Longitude, micro(d.DataTime), micro(d.StatusTime), d.values, now.UnixMicro()}
-	result, err := w.do.updateDevice.ExecContext(context.Background(), args...)
-	if err != nil {
-		return err
+	for _, update := range []*sql.Stmt{w.do.updateDevice, w.do.updateStatus} {
+		result, err := update.ExecContext(context.Background(), args...)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
 	}
-	if n, err := result.RowsAffected(); err != nil || n > 0 || !d.Register {
-		return err
+	if !d.Register {
+		return nil
 	}
 	return w.exec(w.do.registerDevice, append(args, searchText(d.DeviceRef, nil))...)
 }

@@ -15,19 +15,20 @@ import (
 
 // sqliteReads are the statements of the reading connections.
 type sqliteReads struct {
-	event, heads, jumps, isPosition, page, latest, seqAt *sql.Stmt
-	refusals                                             *sql.Stmt
-	counted, newestKept, expiredKeys, expiredRefusals    *sql.Stmt
-	devices, withCodes, silent, mark                     *sql.Stmt
-	activities, bookmark, undelivered                    *sql.Stmt
-	expiredUndelivered, listChannels                     *sql.Stmt
+	event, heads, jumps, isPosition, page, latest     *sql.Stmt
+	beforeTime, fromTime                              *sql.Stmt
+	refusals                                          *sql.Stmt
+	counted, newestKept, expiredKeys, expiredRefusals *sql.Stmt
+	devices, withCodes, silent, mark                  *sql.Stmt
+	activities, bookmark, undelivered                 *sql.Stmt
+	expiredUndelivered, listChannels                  *sql.Stmt
 }
 
 // all names the statements.
 func (r *sqliteReads) all() []prepared {
 	return []prepared{
 		{"event", &r.event}, {"heads", &r.heads}, {"jumps", &r.jumps}, {"is position", &r.isPosition},
-		{"page", &r.page}, {"latest", &r.latest}, {"seq at", &r.seqAt}, {"refusals", &r.refusals},
+		{"page", &r.page}, {"latest", &r.latest}, {"before time", &r.beforeTime}, {"from time", &r.fromTime}, {"refusals", &r.refusals},
 		{"counted", &r.counted}, {"newest kept", &r.newestKept},
 		{"has expired keys", &r.expiredKeys}, {"has expired refusals", &r.expiredRefusals},
 		{"devices", &r.devices}, {"devices with codes", &r.withCodes}, {"silent devices", &r.silent}, {"mark", &r.mark},
@@ -71,7 +72,7 @@ func scanHeads(ctx context.Context, stmt *sql.Stmt, names []channels.Channel) ([
 	states := make([]channelState, 0, len(names))
 	for rows.Next() {
 		var c channelState
-		if err := rows.Scan(&c.id, &c.head, &c.floor, &c.base); err != nil {
+		if err := rows.Scan(&c.id, &c.head, &c.floor, &c.latest, &c.base); err != nil {
 			return nil, err
 		}
 		states = append(states, c)
@@ -198,12 +199,19 @@ func (s *SQLite) SeqAt(ctx context.Context, channel channels.Channel, moment tim
 			return err
 		}
 		c := states[0]
-		err = tx.StmtContext(ctx, s.read.seqAt).QueryRowContext(ctx, c.id, microCeil(moment)).Scan(&seq)
-		if errors.Is(err, sql.ErrNoRows) {
+		if err := tx.StmtContext(ctx, s.read.beforeTime).QueryRowContext(ctx, c.id, microCeil(moment)).Scan(&seq); err != nil {
+			return err
+		}
+		err = tx.StmtContext(ctx, s.read.fromTime).QueryRowContext(ctx, c.id, int64(seq), microCeil(moment)).Scan(&seq)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
 			seq = c.effectiveHead()
 			return nil
+		case err != nil:
+			return err
 		}
-		return err
+		seq--
+		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("find the place in %s at %s: %w", channel, moment.Format(time.RFC3339), err)

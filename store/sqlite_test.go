@@ -62,8 +62,10 @@ func TestSQLite(t *testing.T) {
 				handles = append(handles, other)
 				return other
 			},
-			Jump:         s.Jump,
-			DeleteEvents: func() { execute(t, path, "DELETE FROM events; DELETE FROM positions") },
+			Jump: s.Jump,
+			DeleteEvents: func() {
+				execute(t, path, "DELETE FROM events; DELETE FROM positions_settled; DELETE FROM positions_recent")
+			},
 			KeyRetention: testOptions().KeyRetention,
 			Refusals:     testOptions().Refusals,
 		}

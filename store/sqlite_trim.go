@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -125,39 +126,57 @@ func scanNewestNotKept(row *sql.Row) (channels.Seq, error) {
 	return seq, err
 }
 
+// A sqliteTrimming is what one call of Trim does to channels.
+type sqliteTrimming struct {
+	jumps  jumps
+	floors floors
+	moved  []any   // rows of "set floors"
+	gone   []int64 // events that are in no channel any more
+}
+
 // trimChannels trims channels that are due until it has deleted trimAtOnce entries.
 func (w *sqliteWriter) trimChannels(due []dueChannel) (n int, err error) {
-	floors := floors{known: make(map[channels.Channel]channels.Seq), find: w.floor}
-	jumps, err := scanJumps(w.do.jumps.QueryContext(context.Background()))
+	t := sqliteTrimming{floors: floors{known: make(map[channels.Channel]channels.Seq), find: w.floor}}
+	if t.jumps, err = scanJumps(w.do.jumps.QueryContext(context.Background())); err != nil {
+		return 0, err
+	}
+	names := make([]channels.Channel, len(due))
+	for i := range due {
+		names[i] = due[i].name
+	}
+	states, err := scanHeads(context.Background(), w.do.heads, names)
 	if err != nil {
 		return 0, err
 	}
 	for i := 0; i < len(due) && n < trimAtOnce; i++ {
-		trimmed, err := w.trimChannel(&due[i], trimAtOnce-n, jumps, &floors)
+		trimmed, err := w.trimChannel(&due[i], &states[i], trimAtOnce-n, &t)
 		if err != nil {
 			return 0, fmt.Errorf("channel %s: %w", due[i].name, err)
 		}
 		n += trimmed
 	}
-	return n, nil
-}
-
-func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, jumps jumps, floors *floors) (int, error) {
-	var head channels.Seq
-	if err := w.query(w.do.head, c.id).Scan(&head); err != nil {
+	if err := w.do.setFloors.write(t.moved); err != nil || len(t.gone) == 0 {
+		return n, err
+	}
+	gone, err := json.Marshal(t.gone)
+	if err != nil {
 		return 0, err
 	}
-	notKept, counted := c.newestNotKept(head, jumps)
+	return n, w.exec(w.do.deleteEvents, string(gone))
+}
+
+func (w *sqliteWriter) trimChannel(c *dueChannel, state *channelState, limit int, t *sqliteTrimming) (int, error) {
+	notKept, counted := c.newestNotKept(state.head, t.jumps)
 	if !counted {
 		var err error
 		if notKept, err = scanNewestNotKept(w.query(w.do.newestKept, c.id, c.count)); err != nil {
 			return 0, err
 		}
 	}
-	// One more than may go, to know the oldest that stays. Mostly a few are due of each of many channels, so few are read at first.
+	// One more than may go, to know the oldest that stays. Mostly one is due of each of many channels, so few are read at first.
 	var entries []trimEntry
 	var n int
-	for few := 8; ; few *= 8 {
+	for few := 2; ; few *= 8 {
 		most := min(few, limit+1)
 		var err error
 		if entries, err = w.oldest(c.id, most); err != nil {
@@ -168,39 +187,39 @@ func (w *sqliteWriter) trimChannel(c *dueChannel, limit int, jumps jumps, floors
 			break
 		}
 	}
-	floor, next := newFloor(head, entries, n)
+	floor, next := newFloor(state.head, entries, n)
 	if floor == 0 {
 		return 0, nil
 	}
-	if err := w.exec(w.do.setFloor, c.id, int64(floor), next); err != nil {
-		return 0, err
-	}
-	if err := w.exec(w.do.deletePositions, c.id, int64(floor)); err != nil {
-		return 0, err
-	}
-	floors.known[c.name] = floor
-	for _, e := range entries[:n] {
-		if err := w.deleteCovered(e, floors); err != nil {
+	t.moved = append(t.moved, c.id, int64(floor), next)
+	t.floors.known[c.name] = floor
+	if next == nil || timeToMove(c.id, int64(state.floor), int64(floor)) {
+		if err := w.deletePositions(c.id, floor); err != nil {
 			return 0, err
+		}
+	}
+	for _, e := range entries[:n] {
+		gone, err := t.covers(e)
+		if err != nil {
+			return 0, err
+		}
+		if gone {
+			t.gone = append(t.gone, e.event)
 		}
 	}
 	return n, nil
 }
 
-// deleteCovered deletes the entry's event if no other channel has it.
-func (w *sqliteWriter) deleteCovered(e trimEntry, floors *floors) error {
+// covers tells whether no other channel has the entry's event.
+func (t *sqliteTrimming) covers(e trimEntry) (bool, error) {
 	if e.positions == "" {
-		return nil
+		return false, nil
 	}
 	positions, err := channels.ParseCursor(e.positions)
 	if err != nil {
-		return fmt.Errorf("event %d: %w", e.event, err)
+		return false, fmt.Errorf("event %d: %w", e.event, err)
 	}
-	gone, err := floors.covers(positions)
-	if err != nil || !gone {
-		return err
-	}
-	return w.exec(w.do.deleteEvent, e.event)
+	return t.floors.covers(positions)
 }
 
 func (w *sqliteWriter) oldest(channelID int64, limit int) ([]trimEntry, error) {

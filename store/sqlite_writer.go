@@ -30,19 +30,28 @@ type sqliteWriter struct {
 
 // sqliteWrites are the statements of the writing connection.
 type sqliteWrites struct {
+	addEvents, addRecent, addSettled, moveCounters, setFloors                                  bulk
 	begin, commit, rollback                                                                    *sql.Stmt
-	lastEvent, setLastEvent, jump, count                                                       *sql.Stmt
-	findKey, addKey, event, addEvent, addPosition, addRefusal, mark, putMark                   *sql.Stmt
-	newestKept, jumps, head, oldest, floor, setFloor                                           *sql.Stmt
-	deletePositions, deleteEvent, deleteKeys, deleteRefusals                                   *sql.Stmt
-	updateDevice, registerDevice                                                               *sql.Stmt
+	lastEvent, setLastEvent, jump, heads, addChannel                                           *sql.Stmt
+	findKey, addKey, event, settle, addRefusal, mark, putMark                                  *sql.Stmt
+	newestKept, jumps, oldest, floor                                                           *sql.Stmt
+	deleteSettled, deleteRecent, deleteEvents, deleteKeys, deleteRefusals                      *sql.Stmt
+	updateDevice, updateStatus, registerDevice                                                 *sql.Stmt
 	devices, withCodes, withKeys, putRecord, releaseCodes, removeDevice, leaveGroup, joinGroup *sql.Stmt
 	countReplay, addActivity, putBookmark                                                      *sql.Stmt
 	addUndelivered, changeUndelivered, deleteUndelivered, expireUndelivered                    *sql.Stmt
 }
 
+func newSQLiteWrites() sqliteWrites {
+	return sqliteWrites{
+		addEvents: bulk{name: "add events"}, addRecent: bulk{name: "add recent positions"},
+		addSettled: bulk{name: "add settled positions"}, moveCounters: bulk{name: "move counters"},
+		setFloors: bulk{name: "set floors"},
+	}
+}
+
 func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWriter, err error) {
-	w := &sqliteWriter{path: path, options: options, turn: make(chan struct{}, 1)}
+	w := &sqliteWriter{path: path, options: options, do: newSQLiteWrites(), turn: make(chan struct{}, 1)}
 	w.turn <- struct{}{}
 	synchronous := "synchronous(FULL)"
 	if options.Relaxed {
@@ -65,7 +74,7 @@ func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWri
 	if err := w.migrate(ctx); err != nil {
 		return nil, err
 	}
-	if err := parseStatements(sqliteStatements).prepare(ctx, w.conn, w.do.all()); err != nil {
+	if err := w.do.prepare(ctx, w.conn, parseStatements(sqliteStatements)); err != nil {
 		return nil, sqliteError(err)
 	}
 	if w.sidecar, err = openSidecar(path, options.Relaxed); err != nil {
@@ -95,22 +104,49 @@ func (w *sqliteWriter) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-// all names the statements.
+// prepare prepares all statements of the file that the writer has.
+func (do *sqliteWrites) prepare(ctx context.Context, on preparer, file statements) error {
+	if err := file.prepare(ctx, on, do.all()); err != nil {
+		return err
+	}
+	for _, b := range do.bulks() {
+		if err := b.prepare(ctx, on, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close ends the statements.
+func (do *sqliteWrites) close() error {
+	errs := []error{closeAll(do.all())}
+	for _, b := range do.bulks() {
+		errs = append(errs, b.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (do *sqliteWrites) bulks() []*bulk {
+	return []*bulk{&do.addEvents, &do.addRecent, &do.addSettled, &do.moveCounters, &do.setFloors}
+}
+
+// all names the statements but for the bulks.
 func (do *sqliteWrites) all() []prepared {
 	return []prepared{
 		{"begin", &do.begin}, {"commit", &do.commit}, {"rollback", &do.rollback},
-		{"last event", &do.lastEvent}, {"set last event", &do.setLastEvent}, {"jump", &do.jump}, {"count", &do.count},
+		{"last event", &do.lastEvent}, {"set last event", &do.setLastEvent}, {"jump", &do.jump},
+		{"heads", &do.heads}, {"add channel", &do.addChannel},
 		{"find key", &do.findKey}, {"add key", &do.addKey},
-		{"event", &do.event}, {"add event", &do.addEvent}, {"add position", &do.addPosition},
-		{"add refusal", &do.addRefusal}, {"mark", &do.mark}, {"put mark", &do.putMark},
-		{"update device", &do.updateDevice}, {"register device", &do.registerDevice},
+		{"event", &do.event}, {"settle positions", &do.settle}, {"add refusal", &do.addRefusal}, {"mark", &do.mark}, {"put mark", &do.putMark},
+		{"update device", &do.updateDevice}, {"update device and status", &do.updateStatus},
+		{"register device", &do.registerDevice},
 		{"devices", &do.devices}, {"devices with codes", &do.withCodes}, {"devices with keys", &do.withKeys},
 		{"put record", &do.putRecord}, {"release codes", &do.releaseCodes}, {"remove device", &do.removeDevice},
 		{"leave group", &do.leaveGroup}, {"join group", &do.joinGroup},
-		{"newest kept", &do.newestKept}, {"jumps", &do.jumps}, {"head", &do.head}, {"oldest", &do.oldest},
-		{"floor", &do.floor}, {"set floor", &do.setFloor},
-		{"delete positions", &do.deletePositions}, {"delete event", &do.deleteEvent},
-		{"delete keys", &do.deleteKeys}, {"delete refusals", &do.deleteRefusals},
+		{"newest kept", &do.newestKept}, {"jumps", &do.jumps}, {"oldest", &do.oldest},
+		{"floor", &do.floor},
+		{"delete settled positions", &do.deleteSettled}, {"delete recent positions", &do.deleteRecent},
+		{"delete events", &do.deleteEvents}, {"delete keys", &do.deleteKeys}, {"delete refusals", &do.deleteRefusals},
 		{"count replay", &do.countReplay}, {"add activity", &do.addActivity}, {"put bookmark", &do.putBookmark},
 		{"add undelivered", &do.addUndelivered}, {"change undelivered", &do.changeUndelivered},
 		{"delete undelivered", &do.deleteUndelivered}, {"delete expired undelivered", &do.expireUndelivered},
@@ -194,7 +230,7 @@ func (w *sqliteWriter) close() error {
 			// A mark that lags proves less at the next start, but nothing wrong.
 			_ = w.stamp(ctx)
 		}
-		errs = append(errs, closeAll(w.do.all()), w.conn.Close())
+		errs = append(errs, w.do.close(), w.conn.Close())
 	}
 	return errors.Join(append(errs, w.db.Close())...)
 }
