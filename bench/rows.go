@@ -12,6 +12,7 @@ const (
 	pushpin  = "pushpin"
 	grouped  = "pushpin grouped"
 	griphub  = "griphub"
+	batches  = "griphub batches"
 	sqlite   = "griphub sqlite"
 	postgres = "griphub postgres"
 )
@@ -35,6 +36,8 @@ func rows(peers []subject.Peer) []row {
 	risingSockets := climb{
 		audience: sockets, lasting: 4 * time.Second, p99: 500 * time.Millisecond, perSecond: []float64{15, 20, 25, 30, 40, 50},
 	}
+	risingBatches := risingSockets
+	risingBatches.perSecond = []float64{25, 50, 75, 100, 150, 200, 250, 300}
 	at := func(a audience, perSecond float64, lasting time.Duration) pace {
 		return pace{audience: a, perSecond: perSecond, lasting: lasting}
 	}
@@ -105,16 +108,18 @@ func rows(peers []subject.Peer) []row {
 			sides: []side{
 				{pushpin, risingSockets.by(subject.Raw{Sockets: true})},
 				{griphub, risingSockets.by(subject.Griphub{})},
+				{batches, risingBatches.by(subject.Griphub{Batches: true})},
 			},
-			bars: []bar{atLeast(griphub, rate, 0).of(pushpin, 1, 0)},
+			bars: []bar{atLeast(griphub, rate, 0).of(pushpin, 1, 0), atLeast(batches, rate, 0).of(pushpin, 1, 0)},
 		},
 		{
 			name: "socket-bursts", title: "one channel, 20 WebSockets, bursts of 1,000 events", unit: deliveries,
 			sides: []side{
 				{pushpin, burst.by(subject.Raw{Sockets: true})},
 				{griphub, burst.by(subject.Griphub{})},
+				{batches, burst.by(subject.Griphub{Batches: true})},
 			},
-			bars: []bar{atMost(griphub, lost, 0)},
+			bars: []bar{atMost(griphub, lost, 0), atMost(batches, lost, 0)},
 		},
 		{
 			name: "publish", title: "POST /api/publish, 1,000 events a request, 4 clients, no viewers", unit: events,

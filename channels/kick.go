@@ -74,7 +74,7 @@ func (k Kick) Grip() string { return "user-" + escape(k.User, keepInCursor) + ":
 
 // appendItems appends what tells the proxy's viewers of the channel. Without ids, so that none is taken for a repetition.
 func (k Kick) appendItems(dst []grip.Item, prefix string) []grip.Item {
-	for _, form := range Forms() {
+	for _, form := range StreamForms() {
 		dst = append(dst, grip.Item{
 			Channel:    prefix + GripKicks,
 			Meta:       map[string]string{grip.MetaRequireSub: prefix + k.Channel.GripIn(form)},

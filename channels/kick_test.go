@@ -91,7 +91,7 @@ func TestAKickReachesEveryKindOfViewer(t *testing.T) {
 		if streams.HTTPStream == nil || streams.HTTPStream.Action != grip.ActionHint {
 			t.Errorf("streams are told %+v", streams)
 		}
-		for _, form := range channels.Forms() {
+		for _, form := range channels.StreamForms() {
 			if !slices.Contains(required, c.prefix+name.GripIn(form)) {
 				t.Errorf("streams of the form %s are told nothing: %q", form, required)
 			}

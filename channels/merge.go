@@ -41,6 +41,19 @@ func MergeStreams(items []grip.Item, prefix string) []byte {
 	return content
 }
 
+// MergeBatches returns the content of one item that shows WebSockets of FormBatch what several items of a channel show, one or more:
+// the messages of all of them in one array.
+func MergeBatches(items []grip.Item) []byte {
+	var messages [][]byte
+	for i := range items {
+		content := items[i].WSMessage.Content
+		if one := content[len("[") : len(content)-len("]")]; len(one) > 0 {
+			messages = append(messages, one)
+		}
+	}
+	return AppendBatch(nil, messages...)
+}
+
 // idAt is where the id's line begins; -1 where there is none.
 func idAt(content []byte) int {
 	if bytes.HasPrefix(content, []byte(idLine)) {

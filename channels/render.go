@@ -250,6 +250,18 @@ func appendJSONString(dst []byte, s string) []byte {
 // notPlain tells that the character is not itself in every JSON string.
 func notPlain(r rune) bool { return r < ' ' || r >= 0x7f || strings.ContainsRune(`"\<>&`, r) }
 
+// AppendBatch appends messages, JSON objects, as a WebSocket of FormBatch gets them: in one array. None is an empty one.
+func AppendBatch(dst []byte, messages ...[]byte) []byte {
+	dst = append(dst, '[')
+	for i, m := range messages {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, m...)
+	}
+	return append(dst, ']')
+}
+
 // AppendResetItem appends what tells the viewers of a channel that is not stored that events were lost: the event
 // stream-reset. gripChannel is the channel's name at the proxy with the prefix; what is no event channel's name is left out.
 func AppendResetItem(dst []grip.Item, gripChannel, prefix string) []grip.Item {
@@ -263,6 +275,9 @@ func AppendResetItem(dst []grip.Item, gripChannel, prefix string) []grip.Item {
 	}
 	lost := append(appendJSONString([]byte(`{"channels":[`), string(channel)), `]}`...)
 	message := append(append([]byte(`{"event":"stream-reset","data":`), lost...), '}')
+	if name == channel.GripIn(FormBatch) {
+		return append(dst, grip.Item{Channel: gripChannel, WSMessage: &grip.WSMessage{Content: AppendBatch(nil, message)}})
+	}
 	return append(dst, grip.Item{
 		Channel:    gripChannel,
 		HTTPStream: &grip.HTTPStream{Content: AppendSSE(nil, "stream-reset", "", lost)},
@@ -319,18 +334,50 @@ func (e *Event) AppendCompositeItems(dst []grip.Item, prefix string, watched fun
 	return dst
 }
 
+// AppendBatchItems appends the items for WebSockets that take several events in one message, one per channel that browsers can read:
+// the array that AppendBatch makes of the event's message, and an empty one of an event that is shown to nobody, which moves the
+// proxy on. watched tells whether there may be such WebSockets on a GRIP channel.
+func (e *Event) AppendBatchItems(dst []grip.Item, prefix string, watched func(channel string) bool) []grip.Item {
+	for _, p := range e.Positions {
+		name := prefix + p.Channel.GripIn(FormBatch)
+		if p.Channel == System || p.Channel == Kicks || !watched(name) {
+			continue
+		}
+		item := grip.Item{Channel: name, WSMessage: &grip.WSMessage{}}
+		e.place(&item, p)
+		switch {
+		case !e.hidden():
+			item.WSMessage.Content = AppendBatch(nil, e.AppendMessage(nil, p.Channel))
+		case p.Seq == 0:
+			continue
+		default:
+			item.WSMessage.Content = AppendBatch(nil)
+		}
+		dst = append(dst, item)
+	}
+	return dst
+}
+
+// place puts on the item of one of the event's channels what is the same for every form: who is passed over, and its place, where it
+// has one.
+func (e *Event) place(item *grip.Item, p Position) {
+	if len(e.SkipUsers) > 0 {
+		item.Meta = map[string]string{grip.MetaSkipUsers: strings.Join(e.SkipUsers, ",")}
+	}
+	if p.Seq > 0 {
+		item.ID, item.PrevID = p.Seq.String(), e.before(p).String()
+	}
+}
+
 // StreamItem returns what is published for the streams of one of the event's channels in one form, where the event is shown
 // as those blocks. ok is false where there is nothing to publish.
 func (e *Event) StreamItem(p Position, form Form, prefix string, blocks []Block) (item grip.Item, ok bool) {
 	item.Channel = prefix + p.Channel.GripIn(form)
-	if len(e.SkipUsers) > 0 {
-		item.Meta = map[string]string{grip.MetaSkipUsers: strings.Join(e.SkipUsers, ",")}
-	}
+	e.place(&item, p)
 	if p.Seq == 0 {
 		item.HTTPStream = &grip.HTTPStream{Content: e.AppendBlocks(nil, blocks, "")}
 		return item, len(item.HTTPStream.Content) > 0
 	}
-	item.ID, item.PrevID = p.Seq.String(), e.before(p).String()
 	if form.RendersID() {
 		item.HTTPStream = &grip.HTTPStream{Content: e.appendTemplate(nil, blocks), ContentFilters: []string{grip.FilterBuildID}}
 	} else {

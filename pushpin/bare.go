@@ -57,7 +57,7 @@ func (s *sender) simplify(ctx context.Context, refused message) bool {
 		return false
 	}
 	left := bare([]message{refused})
-	if len(left) == 0 || s.port.publish(ctx, body(left, nil, nil)) != nil {
+	if len(left) == 0 || s.port.publish(ctx, body(runs(left, false), nil, nil)) != nil {
 		return false
 	}
 	s.bare = true

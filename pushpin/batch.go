@@ -19,6 +19,9 @@ const (
 	batchChannelItems = 50
 	// Events of a channel share an item up to this size, so that a viewer's buffer in the proxy has room for two.
 	mergedBytes = 30_000
+	// A batch has at most this many bytes of a channel for WebSockets that take several events in one message: five times as many at
+	// once are lost to every second viewer (measured). Pushpin cuts messages of more than 16,382 bytes into parts.
+	socketBytes = 16_000
 )
 
 const (
@@ -87,17 +90,63 @@ func encode(items []grip.Item, origins []origin, bodyLimit int, refuse func(*gri
 	return messages
 }
 
+// A share is what one batch has of a channel.
+type share struct {
+	most     int  // messages
+	messages int  // that each viewer gets, at most; those for streams count one by one, whatever shares an item
+	bytes    int  // for WebSockets that take several events in one message
+	open     bool // the last message may share an item with the next one
+	left     bool // some of the channel waits for another batch, and so does what follows it
+}
+
+// takes tells whether the share has room for the message, and counts it then. The first one always has.
+func (s *share) takes(m *message) bool {
+	messages, bytes := 1, 0
+	if m.batched() {
+		bytes = len(m.content())
+		if s.open && m.mergeable() {
+			messages = 0
+		}
+	}
+	if s.left || s.messages > 0 && (s.messages+messages > s.most || s.bytes+bytes > socketBytes) {
+		return false
+	}
+	s.messages += messages
+	s.bytes += bytes
+	s.open = m.mergeable()
+	return true
+}
+
+// shares are those of one batch, by channel. ofChannel tells how many messages of a channel there may be.
+type shares struct {
+	ofChannel func(string) int
+	list      map[string]*share
+}
+
+func newShares(ofChannel func(string) int) shares {
+	return shares{ofChannel, make(map[string]*share)}
+}
+
+// of is the share of the message's channel.
+func (s shares) of(m *message) *share {
+	one := s.list[m.item.Channel]
+	if one == nil {
+		one = &share{most: s.ofChannel(m.item.Channel)}
+		s.list[m.item.Channel] = one
+	}
+	return one
+}
+
 // batchOf tells how many of the waiting messages, at most most, are the next batch. It is always
-// one or more if there are any: the rest of a channel that reaches its bound, which ofChannel tells, waits, and all
+// one or more if there are any: the rest of a channel that reaches its bound waits, and all
 // behind it, so that the order of everything is kept.
 func batchOf(waiting []message, most, bodyLimit int, ofChannel func(string) int) int {
 	size := len(bodyHead) + len(bodyTail)
-	perChannel := make(map[string]int)
+	parts := newShares(ofChannel)
 	for i := range waiting {
 		m := &waiting[i]
 		size += len(m.json) + len(",")
-		perChannel[m.item.Channel]++
-		if i > 0 && (i == most || size > bodyLimit+len(",") || perChannel[m.item.Channel] > batchChannelItems && perChannel[m.item.Channel] > ofChannel(m.item.Channel)) {
+		if room := parts.of(m).takes(m); i > 0 && (!room || i == most || size > bodyLimit+len(",")) {
 			return i
 		}
 	}
@@ -110,25 +159,17 @@ func batchOf(waiting []message, most, bodyLimit int, ofChannel func(string) int)
 // the other side of what is no plain event. scratch is memory that may be used.
 func gather(waiting, scratch []message, bodyLimit int, ofChannel func(string) int) (n int, left []message) {
 	size, items := len(bodyHead)+len(bodyTail), 0
-	type part struct {
-		most, taken int
-		left        bool // some of the channel waits for another batch, and so does what follows it
-	}
-	parts := make(map[string]*part)
+	parts := newShares(ofChannel)
 	left = scratch[:0]
 	for i := range waiting {
 		m := waiting[i]
 		if len(left) > 0 && !m.plain() || size >= bodyLimit {
 			break
 		}
-		of := parts[m.item.Channel]
-		if of == nil {
-			of = &part{most: max(batchChannelItems, ofChannel(m.item.Channel))}
-			parts[m.item.Channel] = of
-		}
-		own := of.taken == 0 || !m.mergeable()
-		if size += len(m.json) + len(","); size > bodyLimit && n > 0 || of.left || of.taken == of.most || own && items == batchItems {
-			size -= len(m.json) + len(",")
+		of := parts.of(&m)
+		own := of.messages == 0 || !m.mergeable()
+		bytes := len(m.json) + len(",")
+		if size+bytes > bodyLimit && n > 0 || own && items == batchItems || !of.takes(&m) {
 			of.left = true
 			left = append(left, m)
 			continue
@@ -136,7 +177,7 @@ func gather(waiting, scratch []message, bodyLimit int, ofChannel func(string) in
 		if own {
 			items++
 		}
-		of.taken++
+		size += bytes
 		waiting[n] = m
 		n++
 	}
@@ -145,16 +186,18 @@ func gather(waiting, scratch []message, bodyLimit int, ofChannel func(string) in
 	return n, left
 }
 
-// body is the request body that carries the messages. Events of a channel that follow one another share an item where merge is
-// not nil: it makes the content for streams. WebSockets get nothing of them where there are none. The same messages always make the same body, so that what is sent again is known to
+// body is the request body that carries the runs, whose items merge makes. WebSockets that take one event in a message get nothing of
+// them where there are none. The same messages always make the same body, so that what is sent again is known to
 // the proxy.
-func body(batch []message, merge func([]grip.Item) []byte, socketless func(channel string) bool) []byte {
+func body(list []run, merge func([]grip.Item) []byte, socketless func(channel string) bool) []byte {
 	size := len(bodyHead) + len(bodyTail)
-	for i := range batch {
-		size += len(batch[i].json) + len(",")
+	for _, r := range list {
+		for _, m := range r {
+			size += len(m.json) + len(",")
+		}
 	}
 	b := append(make([]byte, 0, size), bodyHead...)
-	for _, r := range runs(batch, merge != nil) {
+	for _, r := range list {
 		if len(r) > 1 {
 			b = appendMerged(b, r, merge, socketless(r[0].item.Channel))
 			continue
@@ -200,7 +243,22 @@ func runs(batch []message, merging bool) []run {
 }
 
 // plain tells whether the message is an event.
-func (m *message) plain() bool { return m.item.HTTPStream != nil && m.item.HTTPStream.Action == "" }
+func (m *message) plain() bool {
+	return m.item.HTTPStream != nil && m.item.HTTPStream.Action == "" || m.batched()
+}
+
+// batched tells whether the message is one for WebSockets alone: those that take several events in one message.
+func (m *message) batched() bool {
+	return m.item.HTTPStream == nil && m.item.WSMessage != nil && m.item.WSMessage.Action == ""
+}
+
+// content is what those are shown whom messages are merged for.
+func (m *message) content() []byte {
+	if m.batched() {
+		return m.item.WSMessage.Content
+	}
+	return m.item.HTTPStream.Content
+}
 
 // mergeable tells whether the message is an event that everybody on its channel is shown.
 func (m *message) mergeable() bool {
@@ -212,17 +270,27 @@ func (m *message) mergeable() bool {
 
 // takes tells whether the message goes on where the run ends.
 func (r run) takes(m *message) bool {
-	last := &r[len(r)-1].item
-	size := len(m.item.HTTPStream.Content)
-	for _, before := range r {
-		size += len(before.item.HTTPStream.Content)
+	last, most := r[len(r)-1], mergedBytes
+	if m.batched() {
+		most = socketBytes
 	}
-	return last.ID == m.item.PrevID && size <= mergedBytes &&
-		slices.Equal(last.HTTPStream.ContentFilters, m.item.HTTPStream.ContentFilters)
+	size := len(m.content())
+	for _, before := range r {
+		size += len(before.content())
+	}
+	return last.item.ID == m.item.PrevID && size <= most && last.batched() == m.batched() && slices.Equal(last.filters(), m.filters())
+}
+
+// filters are those of what messages are merged for.
+func (m *message) filters() []string {
+	if m.batched() {
+		return m.item.WSMessage.ContentFilters
+	}
+	return m.item.HTTPStream.ContentFilters
 }
 
 // appendMerged appends one item for all streams and long polls, and, where there are WebSockets, one for each message to them: they show
-// a message for each that they get.
+// a message for each that they get. Where these take several events in one, there is one item for all.
 func appendMerged(b []byte, r run, merge func([]grip.Item) []byte, socketless bool) []byte {
 	first, last := &r[0].item, &r[len(r)-1].item
 	items := make([]grip.Item, len(r))
@@ -232,6 +300,10 @@ func appendMerged(b []byte, r run, merge func([]grip.Item) []byte, socketless bo
 		if m.item.HTTPResponse != nil {
 			whole.HTTPResponse = m.item.HTTPResponse
 		}
+	}
+	if r[0].batched() {
+		whole.WSMessage = &grip.WSMessage{Content: merge(items), ContentFilters: last.WSMessage.ContentFilters}
+		return appendItem(b, &whole)
 	}
 	whole.HTTPStream = &grip.HTTPStream{Content: merge(items), ContentFilters: last.HTTPStream.ContentFilters}
 	b = appendItem(b, &whole)

@@ -18,10 +18,14 @@ import (
 	"github.com/griphub/griphub/pushpin"
 )
 
-// merge writes what items have for streams one after the other.
+// merge writes what items have for streams, or for WebSockets alone, one after the other.
 func merge(items []grip.Item) []byte {
 	var content []byte
 	for _, i := range items {
+		if i.HTTPStream == nil {
+			content = append(content, i.WSMessage.Content...)
+			continue
+		}
 		content = append(content, i.HTTPStream.Content...)
 	}
 	return content
@@ -105,6 +109,18 @@ func TestEventsOfAChannelThatWaitTogetherShareAnItem(t *testing.T) {
 			items: append(toAll(nil, ptr(event("c", 2))), toAll(nil, ptr(event("c", 3)))...),
 			want:  []string{"c 1>3 c 2|c 3|", "c >ws-2 ws c 2 beside", "c >ws-3 ws c 3 beside"},
 		},
+		"WebSockets that take several get one": {
+			items: []grip.Item{batch("2", "1", "two,"), batch("3", "2", "three,"), batch("4", "3", "four,")},
+			want:  []string{"c 1>4 ws two,three,four,"},
+		},
+		"and not over a gap, or where somebody is skipped": {
+			items: []grip.Item{batch("2", "1", "two,"), batch("4", "3", "four,"), skipping(batch("5", "4", "five,")), batch("6", "5", "six,"), batch("7", "6", "seven,")},
+			want:  []string{"c 1>2 ws two,", "c 3>4 ws four,", "c 4>5 ws five,", "c 5>7 ws six,seven,"},
+		},
+		"nor what has no number, or over the end of a WebSocket": {
+			items: []grip.Item{batch("", "", "x,"), batch("", "", "y,"), batch("2", "1", "two,"), {Channel: "kick", WSMessage: &grip.WSMessage{Action: grip.ActionClose}}, batch("3", "2", "three,")},
+			want:  []string{"c > ws x,", "c > ws y,", "c 1>2 ws two,", "kick > ws ", "c 2>3 ws three,"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,6 +145,11 @@ func ptr[T any](v T) *T { return &v }
 func of(channel string, i grip.Item) grip.Item {
 	i.Channel = channel
 	return i
+}
+
+// batch is an item for WebSockets alone.
+func batch(id, prev, content string) grip.Item {
+	return grip.Item{Channel: "c", ID: id, PrevID: prev, WSMessage: &grip.WSMessage{Content: []byte(content)}}
 }
 
 func skipping(i grip.Item) grip.Item {

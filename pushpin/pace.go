@@ -8,6 +8,8 @@ const (
 	// maxSlowdown bounds how much slower a proxy is taken to be than it is said to be: one that does not keep up all the same makes
 	// its requests wait.
 	maxSlowdown = 2
+	// partBytes is as much of a message with several events as takes about as long as a message of its own.
+	partBytes = 2000
 )
 
 // A pace keeps a proxy from being asked for more than it can do. Where an item goes to few viewers, its answers are enough: it
@@ -31,29 +33,41 @@ func newPace(options Options) pace {
 // wait tells how long to wait.
 func (p *pace) wait() time.Duration { return time.Until(p.next) }
 
-// begin notes that the batch is being sent.
-func (p *pace) begin(batch []message) {
-	took := time.Duration(float64(p.writes(batch)) * float64(p.write) * p.slowdown)
+// begin notes that the runs are being sent.
+func (p *pace) begin(list []run) {
+	took := time.Duration(float64(p.writes(list)) * float64(p.write) * p.slowdown)
 	p.last = min(took, maxLinger)
 	p.next = time.Now().Add(p.last)
 }
 
 // writes counts what the proxy writes to viewers. What a stream gets of one request leaves in one write; WebSockets get each message
-// by itself.
-func (p *pace) writes(batch []message) (n int) {
+// by itself, and of one with several events each part of partBytes counts.
+func (p *pace) writes(list []run) (n int) {
 	seen := make(map[string]bool, 1)
-	for i := range batch {
-		item := &batch[i].item
+	for _, r := range list {
+		item := &r[0].item
 		v := p.viewers(item.Channel)
 		if item.HTTPStream != nil && !seen[item.Channel] {
 			seen[item.Channel] = true
 			n += v.Streams
 		}
-		if item.WSMessage != nil {
-			n += v.Sockets
-		}
+		n += v.Sockets * r.socketWrites()
 	}
 	return n
+}
+
+// socketWrites counts what each WebSocket is written of the run.
+func (r run) socketWrites() (n int) {
+	size := 0
+	for _, m := range r {
+		switch {
+		case m.batched():
+			size += len(m.content())
+		case m.item.WSMessage != nil:
+			n++
+		}
+	}
+	return n + (size+partBytes-1)/partBytes
 }
 
 // socketless tells that nobody has a WebSocket on the channel.

@@ -1,6 +1,7 @@
 package pushpin
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -27,6 +28,12 @@ func TestAPaceCountsWhatAProxyWrites(t *testing.T) {
 	item := func(channel string) message {
 		return message{item: grip.Item{Channel: channel, HTTPStream: &grip.HTTPStream{}, WSMessage: &grip.WSMessage{}}}
 	}
+	// Several in one message.
+	batched := func(id int, bytes int) message {
+		return message{item: grip.Item{
+			Channel: "sockets", ID: strconv.Itoa(id), PrevID: strconv.Itoa(id - 1), WSMessage: &grip.WSMessage{Content: make([]byte, bytes)},
+		}}
+	}
 	for name, scene := range map[string]struct {
 		batch []message
 		want  time.Duration
@@ -36,10 +43,12 @@ func TestAPaceCountsWhatAProxyWrites(t *testing.T) {
 		"streams at once":            {[]message{item("streams"), item("streams")}, 100 * time.Millisecond},
 		"WebSockets by the message":  {[]message{item("sockets"), item("sockets")}, 40 * time.Millisecond},
 		"both":                       {[]message{item("streams"), item("sockets")}, 120 * time.Millisecond},
+		"several events in one":      {[]message{batched(1, 200), batched(2, 200), batched(3, 200)}, 20 * time.Millisecond},
+		"as many as are much":        {[]message{batched(1, 4000), batched(2, 3000)}, 80 * time.Millisecond},
 		"never longer than a second": {[]message{item("crowd")}, time.Second},
 	} {
 		p := crowdPace()
-		if p.begin(scene.batch); p.last != scene.want {
+		if p.begin(runs(scene.batch, true)); p.last != scene.want {
 			t.Errorf("%s: %v, want %v", name, p.last, scene.want)
 		}
 		if wait := p.wait(); wait > scene.want || wait < scene.want-50*time.Millisecond {
@@ -53,10 +62,10 @@ func TestAProxyThatIsSlowIsGivenMoreTime(t *testing.T) {
 	batch := []message{{item: grip.Item{Channel: "streams", HTTPStream: &grip.HTTPStream{}}}}
 	spacing := func(answer time.Duration, times int) time.Duration {
 		for range times {
-			p.begin(batch)
+			p.begin(runs(batch, true))
 			p.answered(answer)
 		}
-		p.begin(batch)
+		p.begin(runs(batch, true))
 		return p.last
 	}
 	const said = 100 * time.Millisecond

@@ -70,7 +70,7 @@ func TestBatchesKeepTheirBounds(t *testing.T) {
 					return false
 				}
 			}
-			return n <= most && len(body(waiting[:n], nil, nil)) <= limit
+			return n <= most && len(body(runs(waiting[:n], false), nil, nil)) <= limit
 		}
 		n := batchOf(waiting, most, limit, ofChannel)
 		if n == 0 && len(waiting) > 0 || !fits(n) {
@@ -79,6 +79,38 @@ func TestBatchesKeepTheirBounds(t *testing.T) {
 		if n < len(waiting) && fits(n+1) {
 			t.Fatalf("a batch of %d, but one more fits", n)
 		}
+	})
+}
+
+// A WebSocket that takes several events in one message gets as many as one message holds, or as many messages as its proxy can keep.
+func TestAShareOfBatchesIsBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var waiting []message
+		n := rapid.IntRange(1, 300).Draw(t, "n")
+		for i := range n {
+			item := grip.Item{Channel: "c", ID: strconv.Itoa(i + 1), PrevID: strconv.Itoa(i)}
+			item.WSMessage = &grip.WSMessage{Content: make([]byte, rapid.SampledFrom([]int{2, 200, 5000, 20_000}).Draw(t, "size"))}
+			if rapid.IntRange(0, rapid.SampledFrom([]int{1, 20}).Draw(t, "kind")).Draw(t, "skips") == 1 {
+				item.Meta = map[string]string{grip.MetaSkipUsers: "7"}
+			}
+			waiting = append(waiting, message{item: item, json: make([]byte, 10)})
+		}
+		check := func(what string, taken int) {
+			size, list := 0, runs(waiting[:taken], true)
+			for _, m := range waiting[:taken] {
+				size += len(m.content())
+			}
+			if taken == 0 || taken > 1 && size > socketBytes || len(list) > batchChannelItems {
+				t.Fatalf("%s: %d of %d in %d messages of %d bytes", what, taken, n, len(list), size)
+			}
+			if taken < n && size+len(waiting[taken].content()) <= socketBytes && len(list) < batchChannelItems {
+				t.Fatalf("%s: %d of %d in %d messages of %d bytes, and one more has room", what, taken, n, len(list), size)
+			}
+		}
+		ofChannel := func(string) int { return batchChannelItems }
+		check("in order", batchOf(waiting, len(waiting), 1<<20, ofChannel))
+		gathered, _ := gather(waiting, nil, 1<<20, ofChannel)
+		check("gathered", gathered)
 	})
 }
 

@@ -165,7 +165,7 @@ func (s *sender) post(ctx context.Context, items []grip.Item) error {
 	messages := encode(items, make([]origin, len(items)), s.bodyLimit, func(*grip.Item, error) {})
 	for len(messages) > 0 {
 		n := batchOf(messages, batchItems, s.bodyLimit, s.pace.most)
-		if err := s.port.publish(ctx, body(messages[:n], nil, nil)); judge(err) == bad {
+		if err := s.port.publish(ctx, body(runs(messages[:n], false), nil, nil)); judge(err) == bad {
 			s.log.Debug("the proxy refuses to repair", "error", err)
 		} else if err != nil {
 			return err

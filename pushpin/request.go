@@ -25,20 +25,20 @@ func (s *sender) choose() int {
 }
 
 // pack makes the next request's body, of the first of the waiting messages, at most so many.
-func (s *sender) pack(waiting []message, most int) (n int, content []byte) {
-	n = most
-	content = s.body(waiting[:n])
-	for n > 1 && len(content) > s.bodyLimit {
+func (s *sender) pack(waiting []message, most int) (n int, list []run, content []byte) {
+	for n = most; ; n /= 2 {
+		list = s.runs(waiting[:n])
+		content = body(list, s.merge, s.pace.socketless)
+		if n <= 1 || len(content) <= s.bodyLimit {
+			return n, list, content
+		}
 		// Merging has added ids.
-		n /= 2
-		content = s.body(waiting[:n])
 	}
-	return n, content
 }
 
-func (s *sender) body(batch []message) []byte {
+func (s *sender) runs(batch []message) []run {
 	if s.bare {
 		batch = bare(batch)
 	}
-	return body(batch, s.merge, s.pace.socketless)
+	return runs(batch, s.merge != nil)
 }

@@ -222,10 +222,10 @@ func (s *sender) exchange(ctx context.Context) (pause time.Duration) {
 	waiting := s.queue.messages
 	s.mu.Unlock()
 
-	n, content := s.pack(waiting, n)
+	n, list, content := s.pack(waiting, n)
 	end := first + uint64(n)
 	s.tried = trial{first, n}
-	s.pace.begin(waiting[:n])
+	s.pace.begin(list)
 	began := time.Now()
 	err := s.port.publish(ctx, content)
 	s.pace.answered(time.Since(began))

@@ -13,9 +13,9 @@ type Viewers struct {
 	Sure bool
 }
 
-// Watched tells whether there may be a stream. Where there is none, events for streams alone need not be sent: Pushpin has the first
-// stream of a channel ask what it missed, about a second after it came.
-func (v Viewers) Watched() bool { return !v.Sure || v.Streams > 0 }
+// Watched tells whether there may be anybody. Where there is nobody, events for streams alone need not be sent: Pushpin has the first
+// stream of a channel ask what it missed, about a second after it came; and WebSockets ask by themselves.
+func (v Viewers) Watched() bool { return !v.Sure || v.Streams > 0 || v.Sockets > 0 }
 
 // Viewers tells how many event streams and WebSockets hold a GRIP channel, named with the prefix, at the proxy that has most
 // of each. It is sure where all proxies tell and none is being learned.

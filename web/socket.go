@@ -63,6 +63,9 @@ func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 		return pollProblem(err)
 	}
 	sock := &socket{server: s, request: c.Request, response: c.Writer.Header(), selects: chans}
+	if sock.form, err = socketForm(c.Request); err != nil {
+		return pollProblem(err)
+	}
 	if strings.HasPrefix(c.FullPath(), "/ws/iot/") {
 		if sock.snapshots, err = asksForSnapshot(c.Request); err != nil {
 			return pollProblem(err)
@@ -71,7 +74,7 @@ func (s *Server) serveSocket(c *gin.Context, chans selector) error {
 	if err := sock.answer(events); err != nil {
 		return err
 	}
-	reply, err := grip.EncodeWSEvents(sock.out)
+	reply, err := grip.EncodeWSEvents(sock.events())
 	if err != nil {
 		return fmt.Errorf("answer WebSocket events: %w", err)
 	}
@@ -102,19 +105,18 @@ type socket struct {
 	// commandsUntil is until when the batch's commands may take; zero before the first.
 	commandsUntil time.Time
 
-	size int
-	out  []grip.WSEvent
+	outbox
 }
 
 func (k *socket) answer(events []grip.WSEvent) error {
 	if len(events) > 0 && events[0].Type == grip.EventOpen {
 		k.opened = true
-		k.out = append(k.out, grip.OpenEvent())
+		k.put(grip.OpenEvent())
 	}
 	if ended := endOf(events); ended != nil {
 		if ended.Type == grip.EventClose {
 			// A close is answered by the same close (RFC 6455, section 5.5.1).
-			k.out = append(k.out, *ended)
+			k.put(*ended)
 		}
 		k.closed = true
 		return nil
@@ -214,7 +216,7 @@ func (k *socket) close(code int, reason string) error {
 	if err != nil {
 		return err
 	}
-	k.out = append(k.out, e)
+	k.put(e)
 	return nil
 }
 
@@ -225,7 +227,7 @@ func (k *socket) event(e grip.WSEvent) error {
 	case grip.EventOpen:
 		return k.open()
 	case grip.EventPing:
-		k.out = append(k.out, grip.WSEvent{Type: grip.EventPong, Content: e.Content, HasContent: e.HasContent})
+		k.put(grip.WSEvent{Type: grip.EventPong, Content: e.Content, HasContent: e.HasContent})
 	case grip.EventText:
 		return k.text(e.Content)
 	}
@@ -239,7 +241,7 @@ func (k *socket) open() error {
 		if err != nil {
 			return err
 		}
-		k.out = append(k.out, e)
+		k.put(e)
 	}
 	var cursor channels.Cursor
 	if text := k.request.URL.Query().Get("cursor"); text != "" {
@@ -261,11 +263,11 @@ func (k *socket) open() error {
 // subscribe has the proxy send what is published on the connection's channels.
 func (k *socket) subscribe() error {
 	for _, c := range k.channels {
-		e, err := grip.SubscribeEvent(k.server.opts.Prefix+c.Grip(), grip.FilterSkipUsers)
+		e, err := grip.SubscribeEvent(k.server.opts.Prefix+c.GripIn(k.form), grip.FilterSkipUsers)
 		if err != nil {
 			return err
 		}
-		k.out = append(k.out, e)
+		k.put(e)
 		if !kickable(k.principal.User, []channels.Channel{c}) {
 			continue
 		}
@@ -273,7 +275,7 @@ func (k *socket) subscribe() error {
 		if e, err = grip.SubscribeEvent(k.server.opts.Prefix + kick.Grip()); err != nil {
 			return err
 		}
-		k.out = append(k.out, e)
+		k.put(e)
 	}
 	return nil
 }
@@ -385,9 +387,4 @@ func (k *socket) reset(lost []channels.Channel, cursor channels.Cursor) error {
 	k.send(reset)
 	k.server.meter.resets.WithLabelValues(viaSocket).Inc()
 	return nil
-}
-
-func (k *socket) send(message []byte) {
-	k.size += len(message) + 32
-	k.out = append(k.out, grip.TextEvent(string(message)))
 }

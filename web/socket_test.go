@@ -383,7 +383,8 @@ func TestAHostileUserNameStaysAText(t *testing.T) {
 	}
 }
 
-// FuzzSocket holds that whatever a client sends, the reply is one that the proxy reads, and subscribes to nothing.
+// FuzzSocket holds that whatever a client sends, the reply is one that the proxy reads, and subscribes to nothing; and that a client
+// which takes several messages at once gets the same.
 func FuzzSocket(f *testing.F) {
 	f.Add("TEXT", []byte(`{"action":"ping","cursor":"foo:0"}`))
 	f.Add("BINARY", []byte{0})
@@ -397,8 +398,13 @@ func FuzzSocket(f *testing.F) {
 		if w.Code == http.StatusBadRequest {
 			return
 		}
-		if r := readReply(t, w); len(r.controls) != 0 {
+		r := readReply(t, w)
+		if len(r.controls) != 0 {
 			t.Fatalf("the proxy is told %v", r.controls)
+		}
+		batching := readReply(t, h.batch("/ws/events/?channel=foo&batch=1", frame(eventType, string(content))))
+		if got := unpacked(t, batching.messages); !slices.Equal(got, r.messages) {
+			t.Fatalf("one at a time %q, several at once %q", r.messages, got)
 		}
 	})
 }

@@ -22,6 +22,8 @@ type Griphub struct {
 	Postgres bool
 	// MQTT publishes as devices do, over Mosquitto. Otherwise events go to POST /api/publish.
 	MQTT bool
+	// Batches is what a WebSocket asks for that takes several events in one message.
+	Batches bool
 	// NoStats keeps from griphub how many viewers there are.
 	NoStats bool
 	// Procs is how many cores the process may use; 0 for all.
@@ -180,7 +182,10 @@ func (h *Hub) Cursor(channel, events int) string { return fmt.Sprintf("c%d:%d", 
 func (h *Hub) Socket(channel int) string {
 	path := fmt.Sprintf("/ws/events/?channel=c%d", channel)
 	if h.options.MQTT {
-		path = fmt.Sprintf("/ws/iot/bench/%d/", channel)
+		path = fmt.Sprintf("/ws/iot/bench/%d/?", channel)
+	}
+	if h.options.Batches {
+		path += "&batch=1"
 	}
 	return "ws" + strings.TrimPrefix(h.proxy.URL(), "http") + path
 }

@@ -211,12 +211,16 @@ func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library,
 	return pushpin.NewClient(grip.ControlPorts(proxies), pushpin.Options{
 		Render: func(dst []grip.Item, e *channels.Event) []grip.Item {
 			dst = e.AppendCompositeItems(e.AppendItems(dst, cfg.Grip.Prefix), cfg.Grip.Prefix, watched)
+			dst = e.AppendBatchItems(dst, cfg.Grip.Prefix, watched)
 			return html.AppendItems(dst, e, cfg.Grip.Prefix, watched)
 		},
 		Reset: func(dst []grip.Item, channel string) []grip.Item {
 			return channels.AppendResetItem(dst, channel, cfg.Grip.Prefix)
 		},
 		Merge: func(items []grip.Item) []byte {
+			if items[0].HTTPStream == nil {
+				return channels.MergeBatches(items)
+			}
 			return channels.MergeStreams(items, cfg.Grip.Prefix)
 		},
 		Viewers:         viewers,

@@ -230,11 +230,12 @@ function eventOf({ id, prev, event_id, replay, ...message }) {
   return [[{ type: message.event || "message", data: typeof data === "string" ? data : JSON.stringify(data) }], id, replay && { event_id, replay }];
 }
 
-// socket listens by a WebSocket. The proxy may lose what it sends there: a message tells the place before it, and what is
-// missing is asked for. What comes meanwhile waits for the answer.
+// socket listens by a WebSocket, which takes several messages in one. The proxy may lose what it sends there: a message tells the place
+// before it, and what is missing is asked for. What comes meanwhile waits for the answer.
 const socket = (path) => (feed, signal) => new Promise((_, fail) => {
   const address = new URL(path, feed.url);
   address.protocol = address.protocol.replace("http", "ws");
+  address.searchParams.set("batch", 1);
   let ws;
   try {
     ws = new WebSocket(address);
@@ -270,6 +271,8 @@ const socket = (path) => (feed, signal) => new Promise((_, fail) => {
     const number = (message) => +(message.id ?? "").split(":").pop();
     for (const message of known.sort((a, b) => number(a) - number(b))) feed.take(...eventOf(message));
     feed.take([], cursor);
+    // What was sent before the proxy knew of this connection shows by nothing that follows, if nothing does.
+    if (!opened) setTimeout(ask, 1e3);
     opened = true;
     feed.opened(cursor);
     rest.forEach(take);
@@ -281,10 +284,11 @@ const socket = (path) => (feed, signal) => new Promise((_, fail) => {
   ws.onmessage = ({ data }) => {
     if (signal.aborted) return;
     feed.heard = Date.now();
-    const message = JSON.parse(data);
-    if (message.event === "pong") answered(message);
-    else if (message.event === "stream-reset") feed.lost(message.data.channels, message.cursor);
-    else take(message);
+    for (const message of JSON.parse(data)) {
+      if (message.event === "pong") answered(message);
+      else if (message.event === "stream-reset") feed.lost(message.data.channels, message.cursor);
+      else take(message);
+    }
   };
 });
 

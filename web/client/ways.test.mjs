@@ -13,8 +13,12 @@ function sockets({ refused = false } = {}) {
     }
     send(text) { this.sent.push(JSON.parse(text)); }
     close() { this.closed = true; }
+    // tell sends each message by itself, and tellAtOnce all of them as one.
     async tell(...messages) {
-      for (const message of messages) this.onmessage({ data: JSON.stringify(message) });
+      for (const message of messages) await this.tellAtOnce(message);
+    }
+    async tellAtOnce(...messages) {
+      this.onmessage({ data: JSON.stringify(messages) });
       await settle();
     }
   }
@@ -38,7 +42,7 @@ test("where streams are held back, a WebSocket takes over after 10 s", async (t)
   const told = page.follow("/events/list/", own);
   await pass(12e3);
   const [socket] = all;
-  assert.equal(socket.address.href, "wss://hub.example/ws/events/?channel=list");
+  assert.equal(socket.address.href, "wss://hub.example/ws/events/?channel=list&batch=1");
   await socket.tell({ event: "pong", cursor: "list:0" }, message(1));
   assert.deepEqual(told.states, ["connecting", "open"]);
 
@@ -58,6 +62,42 @@ test("where streams are held back, a WebSocket takes over after 10 s", async (t)
   assert.equal(page.server.last.url.searchParams.get("lastEventId"), "list:5");
   await stream.write(open("list:5") + event("list:6", "six"));
   assert.deepEqual(told.data().at(-1), "six");
+});
+
+test("a WebSocket brings several events at once, and a gap among them is filled", async (t) => {
+  stopClock(t);
+  const { all, Socket } = sockets();
+  const page = new Page({ WebSocket: Socket });
+  page.server.next(status(501));
+  const told = page.follow("/events/list/", own);
+  await pass(500);
+  const [socket] = all;
+  await socket.tellAtOnce({ event: "pong", cursor: "list:0" }, message(1), message(2));
+  await socket.tellAtOnce();
+  await socket.tellAtOnce(message(4), message(5));
+  assert.deepEqual(told.data(), ["m1", "m2"]);
+  assert.deepEqual(socket.sent.at(-1), { action: "ping", cursor: "list:2" });
+  await socket.tellAtOnce(message(3), message(4), message(5), { event: "pong", cursor: "list:5" });
+  await socket.tellAtOnce(message(6), message(7));
+  assert.deepEqual(told.data(), ["m1", "m2", "m3", "m4", "m5", "m6", "m7"]);
+});
+
+test("soon after a WebSocket was opened it is asked once more", async (t) => {
+  stopClock(t);
+  const { all, Socket } = sockets();
+  const page = new Page({ WebSocket: Socket });
+  page.server.next(status(501));
+  const told = page.follow("/events/list/", own);
+  await pass(500);
+  const [socket] = all;
+  await socket.tell({ event: "pong", cursor: "list:0" });
+  assert.equal(socket.sent.length, 1);
+  await pass(1e3);
+  assert.deepEqual(socket.sent.slice(1), [{ action: "ping", cursor: "list:0" }]);
+  await socket.tell(message(1), { event: "pong", cursor: "list:1" });
+  assert.deepEqual(told.data(), ["m1"], "it was sent before the proxy knew of the connection");
+  await pass(20e3);
+  assert.equal(socket.sent.length, 2);
 });
 
 test("a loss is told over a WebSocket, and what comes next is shown", async (t) => {
