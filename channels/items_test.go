@@ -92,6 +92,31 @@ func TestStreamsOfSeveralChannelsHaveItemsOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestSocketsThatTakeBatchesHaveItemsOfTheirOwn(t *testing.T) {
+	e := at(7, channels.Draft{Channels: []channels.Channel{"a b", "gauge", "watched by nobody", channels.System}, Type: "t", Data: []byte("1"), SkipUsers: []string{"7"}})
+	e.Positions[1].Seq = 0
+	items := e.AppendBatchItems(nil, "v1-", func(channel string) bool { return channel != "v1-batch-watched%20by%20nobody" })
+	if len(items) != 2 || items[0].Channel != "v1-batch-a%20b" || items[0].ID != "7" || items[0].PrevID != "6" || items[1].Channel != "v1-batch-gauge" || items[1].ID != "" {
+		t.Fatalf("the items are %+v", items)
+	}
+	for i, channel := range []channels.Channel{"a b", "gauge"} {
+		if got, want := string(items[i].WSMessage.Content), "["+string(e.AppendMessage(nil, channel))+"]"; got != want {
+			t.Errorf("sockets get %s, want %s", got, want)
+		}
+		if items[i].HTTPStream != nil || items[i].HTTPResponse != nil || items[i].Meta[grip.MetaSkipUsers] != "7" {
+			t.Errorf("the item is %+v", items[i])
+		}
+	}
+	// What is shown to nobody moves the proxy on, where there is something to move on.
+	e.Shown = &channels.Shown{Nobody: true}
+	if items := e.AppendBatchItems(nil, "", anybody); len(items) != 2 || items[0].ID != "7" || string(items[0].WSMessage.Content) != "[]" {
+		t.Errorf("the items are %+v", items)
+	}
+	if _, err := grip.AppendItems(nil, items); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEventsOfUnstoredChannelsHaveNoPlace(t *testing.T) {
 	item := onlyItem(t, at(0, channels.Draft{Channels: []channels.Channel{"gauge"}, Type: "data", Data: []byte(`"100%"`)}), "")
 	if item.ID != "" || item.PrevID != "" {
@@ -208,7 +233,11 @@ func TestViewersOfUnstoredChannelsAreToldOfWhatWasLost(t *testing.T) {
 	if got, want := string(items[0].WSMessage.Content), `{"event":"stream-reset","data":{"channels":["100% \"a"]}}`; got != want {
 		t.Errorf("sockets get %s, want %s", got, want)
 	}
-	if _, err := grip.AppendItems(nil, items); err != nil {
+	batching := channels.AppendResetItem(nil, "v1-batch-100%25%20%22a", "v1-")
+	if len(batching) != 1 || batching[0].HTTPStream != nil || string(batching[0].WSMessage.Content) != "["+string(items[0].WSMessage.Content)+"]" {
+		t.Errorf("sockets that take batches are told %+v", batching)
+	}
+	if _, err := grip.AppendItems(nil, append(items, batching...)); err != nil {
 		t.Error(err)
 	}
 	for _, name := range []string{"events-foo", "v1-user-7", "v1-events-%", "v1-", ""} {

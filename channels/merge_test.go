@@ -1,6 +1,8 @@
 package channels_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,4 +81,35 @@ func TestWhatHasNoPlaceIsMergedAsItIs(t *testing.T) {
 	if got, want := string(channels.MergeStreams(items, "")), strings.Repeat("event: t\ndata: 1\n\n", 2); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// However they come together, a WebSocket that takes several messages at once gets each once, in order.
+func TestBatchesHoldEachMessageOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var items []grip.Item
+		var want []string
+		for seq := range channels.Seq(rapid.IntRange(1, 6).Draw(t, "count")) {
+			e := at(seq+1, channels.Draft{
+				Channels: []channels.Channel{"a b"}, Raw: true, Type: "t",
+				Data: []byte(rapid.OneOf(rapid.SampledFrom([]string{"", "]", "[", ",", "[]", `"`, "\n"}), rapid.StringN(0, 20, 60)).Draw(t, "data")),
+			})
+			if rapid.IntRange(0, 3).Draw(t, "shown") == 0 {
+				e.Shown = &channels.Shown{Nobody: true}
+			} else {
+				want = append(want, string(e.AppendMessage(nil, "a b")))
+			}
+			items = e.AppendBatchItems(items, "x-", anybody)
+		}
+		var list []json.RawMessage
+		if err := json.Unmarshal(channels.MergeBatches(items), &list); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range list {
+			got = append(got, string(m))
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("the messages are %q, want %q", got, want)
+		}
+	})
 }

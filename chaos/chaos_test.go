@@ -170,6 +170,8 @@ func (r *run) openViewers() {
 		openStream(t, url, "/events/brief/", trimmedChannel),
 		openSocket(url, "/ws/iot/alpha/", nil, "iot_alpha"),
 		openSocket(url, "/ws/events/?channel=room-0&channel=room-1", nil, "room-0", "room-1"),
+		openSocket(url, "/ws/events/?channel=room-0&channel=room-1&batch=1", nil, "room-0", "room-1"),
+		openSocket(url, "/ws/iot/alpha/?batch=1", nil, "iot_alpha"),
 		openSocket(url, "/ws/events/?channel=brief", nil, trimmedChannel),
 		openPoller(url, "/iot/poll/alpha/", "iot_alpha", 0, false, nil),
 		openPoller(url, "/iot/poll/beta/", "iot_beta", 5, false, nil),

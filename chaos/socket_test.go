@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -75,14 +76,28 @@ func (s *socket) connect(ctx context.Context) {
 			if err != nil {
 				return
 			}
-			select {
-			case frames <- string(data):
-			case <-ctx.Done():
-				return
+			for _, text := range s.unpack(data) {
+				select {
+				case frames <- text:
+				case <-ctx.Done():
+					return
+				}
 			}
 		}
 	}()
 	s.converse(ctx, conn, frames)
+}
+
+// unpack returns the messages in one that came: several where the address asks for that.
+func (s *socket) unpack(data []byte) (texts []string) {
+	var list []json.RawMessage
+	if !strings.Contains(s.path, "batch=1") || json.Unmarshal(data, &list) != nil {
+		return []string{string(data)}
+	}
+	for _, m := range list {
+		texts = append(texts, string(m))
+	}
+	return texts
 }
 
 // converse takes messages and pings until the connection ends or falls silent.
