@@ -389,3 +389,18 @@ func (e *Event) StreamItem(p Position, form Form, prefix string, blocks []Block)
 	}
 	return item, true
 }
+
+// PlaceOf returns the place of the stored event that the item shows, as the log has it; ok is false for items that show none.
+// prefix is the deployment's GRIP prefix.
+func PlaceOf(item *grip.Item, prefix string) (place Position, ok bool) {
+	name, ok := strings.CutPrefix(item.Channel, prefix)
+	if !ok || item.PrevID == "" {
+		return Position{}, false
+	}
+	if place.Channel, ok = FromGrip(name); !ok {
+		return Position{}, false
+	}
+	seq, err := ParseSeq(item.ID)
+	place.Seq = seq
+	return place, err == nil
+}

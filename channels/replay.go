@@ -41,10 +41,18 @@ type Step struct {
 type Reader struct {
 	log   Log
 	rules Rules
+	until func(Channel) (Seq, bool)
 }
 
 // NewReader returns a Reader over the log. The rules say which channels are stored.
 func NewReader(log Log, rules Rules) *Reader { return &Reader{log: log, rules: rules} }
+
+// Until returns a reader that does not read beyond the place that end tells of a channel; ok is false for a channel that is read to
+// its head. So viewers of a channel whose events wait for the proxy come to where the others are, who get them in order from there:
+// one that was ahead would not take what comes then for what it missed, and ask each time.
+func (r *Reader) Until(end func(c Channel) (place Seq, ok bool)) *Reader {
+	return &Reader{log: r.log, rules: r.rules, until: end}
+}
 
 // Stored tells whether the channel has numbers to resume from.
 func (r *Reader) Stored(c Channel) bool { return r.rules.Stored(c) }
@@ -81,6 +89,7 @@ func (r *Reader) read(ctx context.Context, chans []Channel, from Cursor, limit i
 	if err != nil {
 		return replay, nil, err
 	}
+	r.end(heads, pages[:own])
 	for _, c := range chans {
 		if seq, ok := heads.Find(c); ok {
 			replay.Start = append(replay.Start, Position{c, seq})
@@ -93,6 +102,30 @@ func (r *Reader) read(ctx context.Context, chans []Channel, from Cursor, limit i
 	}
 	slices.SortStableFunc(replay.Steps, func(a, b Step) int { return int(a.Event.ID - b.Event.ID) })
 	return replay, pages[own:], nil
+}
+
+// end leaves out what is not read yet. Who stands beyond that stays there.
+func (r *Reader) end(heads Cursor, pages []Page) {
+	if r.until == nil {
+		return
+	}
+	for i := range heads {
+		if end, ok := r.until(heads[i].Channel); ok {
+			heads[i].Seq = min(heads[i].Seq, end)
+		}
+	}
+	for i := range pages {
+		page := &pages[i]
+		end, ok := r.until(page.Channel)
+		if !ok || page.Next <= end {
+			continue
+		}
+		beyond := func(e Event) bool { return e.Seq(page.Channel) > end }
+		if at := slices.IndexFunc(page.Events, beyond); at >= 0 {
+			page.Events = page.Events[:at]
+		}
+		page.Next, page.More = end, false
+	}
 }
 
 func (r *Reader) heads(ctx context.Context, chans []Channel) (Cursor, error) {

@@ -75,6 +75,40 @@ func TestAFreshViewerStartsAtTheHeads(t *testing.T) {
 	}
 }
 
+// Whoever asks while a proxy does not keep up comes to where those are who wait.
+func TestAReaderStopsWhereTheProxyHasNotBeen(t *testing.T) {
+	log := history(t, "a b a a b a")
+	reader := channels.NewReader(log, channels.Rules{{Match: "**"}}).Until(func(c channels.Channel) (channels.Seq, bool) {
+		return 2, c == "a"
+	})
+	for _, c := range []struct {
+		from         string
+		limit        int
+		start, steps string
+		more         bool
+	}{
+		{"", 100, "a:2,b:2", "", false},
+		{"a:0,b:0", 100, "a:0,b:0", "a:1 b:1 a:2 b:2", false},
+		{"a:0,b:0", 2, "a:0,b:0", "a:1 b:1", true},
+		{"a:1,b:2", 100, "a:1,b:2", "a:2", false},
+		{"a:2,b:1", 100, "a:2,b:1", "b:2", false},
+		{"a:3,b:2", 100, "a:3,b:2", "", false},
+		{"a:9,b:2", 100, "a:2,b:2", "", false}, // it was no place
+	} {
+		var from channels.Cursor
+		if c.from != "" {
+			from, _ = channels.ParseCursor(c.from)
+		}
+		r, err := reader.Read(context.Background(), []channels.Channel{"a", "b"}, from, c.limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Start.String() != c.start || steps(r) != c.steps || r.More != c.more {
+			t.Errorf("from %q: %v %q %v", c.from, r.Start, steps(r), r.More)
+		}
+	}
+}
+
 func TestAResumingViewerGetsWhatItMissedInTheOrderOfEvents(t *testing.T) {
 	log := history(t, "a b a ab b a")
 	for _, c := range []struct{ chans, from, start, steps string }{

@@ -23,6 +23,14 @@ type Options struct {
 	// once for all proxies.
 	Render func(dst []grip.Item, e *channels.Event) []grip.Item
 
+	// Log is where sent events are found again. What does not fit a queue is left to it, and read and rendered when the proxy has
+	// taken what was before; then nothing of it is dropped. nil drops it, and viewers ask for it.
+	Log Log
+
+	// Place tells which event an item shows: the channel that is read in the Log, and the event's number there. ok is false for what
+	// the Log does not have. It is called with Log alone.
+	Place func(item *grip.Item) (place channels.Position, ok bool)
+
 	// Reset appends the items that tell the subscribers of a GRIP channel that events were lost which no log has: those
 	// of items without id. nil tells nobody.
 	Reset func(dst []grip.Item, channel string) []grip.Item
@@ -53,8 +61,8 @@ type Options struct {
 	// BodyLimit is the largest request that the proxies take, in bytes; 0 means DefaultBodyLimit.
 	BodyLimit int
 
-	// QueueBytes bounds what waits for each proxy; when it is reached, the oldest items are
-	// dropped, and viewers are told to ask for them when the proxy is back. 0 means 32 MiB.
+	// QueueBytes bounds what waits for each proxy. When it is reached, what the Log does not have is dropped, the oldest items first,
+	// and viewers are told to ask, or of the loss, when the proxy is back. 0 means 16 MiB.
 	QueueBytes int
 
 	// RequestTimeout bounds each request; 0 means 15 s, which leaves room for a proxy that is so
@@ -77,7 +85,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.WritesPerSecond = cmp.Or(o.WritesPerSecond, 20_000)
 	o.BodyLimit = cmp.Or(o.BodyLimit, DefaultBodyLimit)
-	o.QueueBytes = cmp.Or(o.QueueBytes, 32<<20)
+	o.QueueBytes = cmp.Or(o.QueueBytes, 16<<20)
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, 15*time.Second)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 5*time.Second)
 	return o
@@ -271,6 +279,7 @@ type Status struct {
 	Err   error     // the last failure, nil if there was none since the proxy was up
 
 	QueuedItems, QueuedBytes int
+	Behind                   int // channels that are read from the log, since more had come than the queue has room for
 
 	Sent     uint64 // items that the proxy took
 	Rejected uint64 // items that the proxy called bad

@@ -35,7 +35,7 @@ type collector struct {
 	client *Client
 
 	items, requests, failures, repairs, resets *prometheus.Desc
-	queuedItems, queuedBytes, up               *prometheus.Desc
+	queuedItems, queuedBytes, behind, up       *prometheus.Desc
 }
 
 func newCollector(client *Client) *collector {
@@ -52,6 +52,7 @@ func newCollector(client *Client) *collector {
 		resets:      desc("resets_total", "Channels without history whose viewers at the proxy were told of a loss for good."),
 		queuedItems: desc("queue_items", "Items that wait for the proxy."),
 		queuedBytes: desc("queue_bytes", "Size of the items that wait for the proxy."),
+		behind:      desc("behind_channels", "Channels that wait for the proxy in the log, since the queue has no room."),
 		up:          desc("up", "1 if the proxy takes items, else 0."),
 	}
 }
@@ -78,6 +79,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		count(c.resets, s.Resets)
 		gauge(c.queuedItems, s.QueuedItems)
 		gauge(c.queuedBytes, s.QueuedBytes)
+		gauge(c.behind, s.Behind)
 		up := 0
 		if s.State == StateUp {
 			up = 1

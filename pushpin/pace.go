@@ -7,7 +7,10 @@ const (
 	maxLinger = time.Second
 	// maxSlowdown bounds how much slower a proxy is taken to be than it is said to be: one that does not keep up all the same makes
 	// its requests wait.
-	maxSlowdown = 2
+	maxSlowdown = 4
+	// A write of more than smallWrite bytes takes as much longer as its bytes are times largeWrite (measured: a Pushpin on two cores
+	// moves about 300 MB a second).
+	smallWrite, largeWrite = 3_000, 15_000
 	// partBytes is as much of a message with several events as takes about as long as a message of its own.
 	partBytes = 2000
 )
@@ -43,15 +46,18 @@ func (p *pace) begin(list []run) {
 // writes counts what the proxy writes to viewers. What a stream gets of one request leaves in one write; WebSockets get each message
 // by itself, and of one with several events each part of partBytes counts.
 func (p *pace) writes(list []run) (n int) {
-	seen := make(map[string]bool, 1)
+	bytes := make(map[string]int, 1) // to each stream of a channel
 	for _, r := range list {
-		item := &r[0].item
-		v := p.viewers(item.Channel)
-		if item.HTTPStream != nil && !seen[item.Channel] {
-			seen[item.Channel] = true
-			n += v.Streams
+		for _, m := range r {
+			if m.item.HTTPStream != nil {
+				bytes[m.item.Channel] += len(m.item.HTTPStream.Content)
+			}
 		}
-		n += v.Sockets * r.socketWrites()
+		n += p.viewers(r[0].item.Channel).Sockets * r.socketWrites()
+	}
+	for channel, size := range bytes {
+		streams := p.viewers(channel).Streams
+		n += streams + streams*max(0, size-smallWrite)/largeWrite
 	}
 	return n
 }

@@ -34,18 +34,21 @@ func TestAPaceCountsWhatAProxyWrites(t *testing.T) {
 			Channel: "sockets", ID: strconv.Itoa(id), PrevID: strconv.Itoa(id - 1), WSMessage: &grip.WSMessage{Content: make([]byte, bytes)},
 		}}
 	}
+	large := item("streams")
+	large.item.HTTPStream.Content = make([]byte, (smallWrite+largeWrite)/2)
 	for name, scene := range map[string]struct {
 		batch []message
 		want  time.Duration
 	}{
-		"nothing":                    {nil, 0},
-		"nobody":                     {[]message{item("x"), item("y")}, 0},
-		"streams at once":            {[]message{item("streams"), item("streams")}, 100 * time.Millisecond},
-		"WebSockets by the message":  {[]message{item("sockets"), item("sockets")}, 40 * time.Millisecond},
-		"both":                       {[]message{item("streams"), item("sockets")}, 120 * time.Millisecond},
-		"several events in one":      {[]message{batched(1, 200), batched(2, 200), batched(3, 200)}, 20 * time.Millisecond},
-		"as many as are much":        {[]message{batched(1, 4000), batched(2, 3000)}, 80 * time.Millisecond},
-		"never longer than a second": {[]message{item("crowd")}, time.Second},
+		"nothing":                         {nil, 0},
+		"nobody":                          {[]message{item("x"), item("y")}, 0},
+		"streams at once":                 {[]message{item("streams"), item("streams")}, 100 * time.Millisecond},
+		"as long again for a large write": {[]message{large, large}, 200 * time.Millisecond},
+		"WebSockets by the message":       {[]message{item("sockets"), item("sockets")}, 40 * time.Millisecond},
+		"both":                            {[]message{item("streams"), item("sockets")}, 120 * time.Millisecond},
+		"several events in one":           {[]message{batched(1, 200), batched(2, 200), batched(3, 200)}, 20 * time.Millisecond},
+		"as many as are much":             {[]message{batched(1, 4000), batched(2, 3000)}, 80 * time.Millisecond},
+		"never longer than a second":      {[]message{item("crowd")}, time.Second},
 	} {
 		p := crowdPace()
 		if p.begin(runs(scene.batch, true)); p.last != scene.want {

@@ -14,7 +14,9 @@ func (s *sender) choose() int {
 	// Nothing overtakes what somebody waits for.
 	reach := min(batchReach, len(waiting))
 	for _, w := range s.waiters {
-		reach = min(reach, int(w.end-s.queue.first))
+		if !w.behind {
+			reach = min(reach, int(w.end-s.queue.first))
+		}
 	}
 	if s.lost.due > s.queue.first {
 		reach = min(reach, int(s.lost.due-s.queue.first))

@@ -3,16 +3,15 @@ package pushpin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/grip"
 )
 
@@ -58,6 +57,11 @@ type sender struct {
 	pace  pace
 	lag   prometheus.Observer
 
+	// events has what the queue has no room for, place tells where, and render makes items of it again. nil for no log.
+	events Log
+	place  func(*grip.Item) (channels.Position, bool)
+	render func(dst []grip.Item, e *channels.Event) []grip.Item
+
 	// Of run's goroutine alone.
 	most      int // messages in the next batch
 	tried     trial
@@ -66,27 +70,26 @@ type sender struct {
 	rejects   int       // in a row
 	noRecover bool
 	bare      bool // the proxy takes content and no other actions
+	// unreadable tells that the log did not answer last time.
+	unreadable bool
 
 	mu      sync.Mutex
 	queue   queue
+	backlog backlog
+	behind  time.Time // since when there is a backlog
 	lost    losses
 	stopped bool
-	report  Status   // without the parts that queue knows
-	missed  uint64   // the number after the last message that was not taken,
-	why     error    // and the reason
-	flushed uint64   // the number up to which Flush has reported
-	waiters []waiter // for the queue to get on
+	report  Status // without the parts that queue knows
+	missed  uint64 // the number after the last message that was not taken,
+	why     error  // and the reason
+	flushed uint64 // the number up to which Flush has reported
+	waiters []*waiter
 }
 
 // A trial is a batch of which it is not known whether the proxy has taken it.
 type trial struct {
 	first uint64 // the number of its first message
 	n     int
-}
-
-type waiter struct {
-	end  uint64
-	done chan struct{}
 }
 
 func newSender(name string, port port, options Options, lag prometheus.Observer) *sender {
@@ -99,6 +102,9 @@ func newSender(name string, port port, options Options, lag prometheus.Observer)
 		merge:     options.Merge,
 		pace:      newPace(options),
 		lag:       lag,
+		events:    options.Log,
+		place:     options.Place,
+		render:    options.Render,
 		pacing:    defaultPacing(),
 		wake:      make(chan struct{}, 1),
 		answered:  make(chan struct{}),
@@ -111,13 +117,22 @@ func newSender(name string, port port, options Options, lag prometheus.Observer)
 // give queues messages. It does not block.
 func (s *sender) give(messages []message) {
 	s.mu.Lock()
-	behind := !s.lost.empty()
+	losing, behind := !s.lost.empty(), s.backlog.pending()
+	if !s.stopped {
+		messages = s.leaveToLog(messages)
+	}
 	s.drop(s.queue.push(messages), errBehind)
 	if s.stopped {
 		s.drop(s.queue.pop(s.queue.end()), errStopped)
 	}
-	full := !behind && !s.lost.empty() && !s.stopped
+	full := !losing && !s.lost.empty() && !s.stopped
+	if behind = !behind && s.backlog.pending(); behind {
+		s.behind = time.Now()
+	}
 	s.mu.Unlock()
+	if behind {
+		s.log.Warn("the proxy does not keep up or is away: what comes now is read from the log later")
+	}
 	if full {
 		s.log.Warn("dropping the oldest items: the proxy does not keep up or is away")
 	}
@@ -154,21 +169,11 @@ func (s *sender) miss(messages []message, due uint64, why error) {
 	s.release()
 }
 
-// release lets those go on who wait for messages that are now out of the queue.
-func (s *sender) release() {
-	s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool {
-		if w.end > s.queue.first {
-			return false
-		}
-		close(w.done)
-		return true
-	})
-}
-
 // run sends until ctx has ended and nothing is queued, or draining ends.
 func (s *sender) run(ctx, draining context.Context) {
 	defer s.stop()
 	for asked := false; ; asked = true {
+		s.readOn(draining)
 		queued, lost := s.due()
 		if !queued && ctx.Err() != nil {
 			return
@@ -277,6 +282,8 @@ func (s *sender) took(end uint64) {
 		s.report.Sent += uint64(len(out))
 	})
 	measure(s.lag, out, time.Now())
+	// The queue's array may live as long as something waits.
+	clear(out)
 }
 
 // reject takes out the one message below end, which the proxy will never take.
@@ -347,6 +354,7 @@ func (s *sender) fail(ctx context.Context, err error, most time.Duration) time.D
 func (s *sender) giveUp(end uint64, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.abandon(why)
 	s.drop(s.queue.pop(end), why)
 }
 
@@ -354,47 +362,21 @@ func (s *sender) giveUp(end uint64, why error) {
 func (s *sender) stop() {
 	s.mu.Lock()
 	s.stopped = true
+	behind := len(s.backlog.turns)
+	s.abandon(errStopped)
 	left := s.queue.pop(s.queue.end())
 	s.drop(left, errStopped)
 	s.mu.Unlock()
-	if len(left) > 0 {
-		s.log.Warn("stopped before all items were sent", "items", len(left))
+	if len(left)+behind > 0 {
+		s.log.Warn("stopped before all items were sent", "items", len(left), "channels_in_log", behind)
 	}
 	s.port.close()
-}
-
-// flush waits until all that was given before is out of the queue, and tells whether something was missed
-// since the flush before.
-func (s *sender) flush(ctx context.Context) error {
-	s.mu.Lock()
-	w := waiter{s.queue.end(), make(chan struct{})}
-	s.waiters = append(s.waiters, w)
-	s.release()
-	s.mu.Unlock()
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.queue.first < w.end {
-		if s.report.Err != nil {
-			return fmt.Errorf("%w: %w", ctx.Err(), s.report.Err)
-		}
-		return ctx.Err()
-	}
-	missed := s.missed > s.flushed
-	s.flushed = max(s.flushed, w.end)
-	if missed {
-		return fmt.Errorf("not all items were taken: %w", s.why)
-	}
-	return nil
 }
 
 func (s *sender) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	report := s.report
-	report.QueuedItems, report.QueuedBytes = len(s.queue.messages), s.queue.bytes
+	report.QueuedItems, report.QueuedBytes, report.Behind = len(s.queue.messages), s.queue.bytes, len(s.backlog.turns)
 	return report
 }

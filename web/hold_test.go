@@ -97,6 +97,28 @@ func TestUnstoredChannelsAreHeldWithoutAPosition(t *testing.T) {
 	}
 }
 
+// The proxy brings what it has not been given yet to all viewers in order, and to those who come meanwhile.
+func TestAStreamBeginsWhereTheProxyIs(t *testing.T) {
+	h := openHub(t, func(o *web.Options) {
+		o.Horizon = func(c channels.Channel) (channels.Seq, bool) { return 2, c == "foo" }
+	})
+	for range 5 {
+		h.publish("1", "foo")
+	}
+	for resume, shown := range map[string]string{"": "", "foo:1": "message \"foo:2\" 1\n", "foo:2": ""} {
+		v := h.view("/events/foo/", "Last-Event-ID", resume)
+		if sub := v.in.subscriptions["events-foo"]; sub.prevID != "2" {
+			t.Errorf("from %q it is held behind %s", resume, sub.prevID)
+		}
+		if got := summary(v.events()[1:]); got != shown {
+			t.Errorf("from %q it shows %q, want %q", resume, got, shown)
+		}
+	}
+	if sub := h.view("/events/foo/", "Last-Event-ID", "foo:4").in.subscriptions["events-foo"]; sub.prevID != "4" {
+		t.Errorf("who has seen more is held behind %s", sub.prevID)
+	}
+}
+
 func TestTheDeploymentsPrefixStandsBeforeEveryChannel(t *testing.T) {
 	h := openHub(t, func(o *web.Options) { o.Prefix = "v1-" })
 	for range 3 {

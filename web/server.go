@@ -33,9 +33,12 @@ type Authenticator interface {
 
 // Options are what a Server works with. Fields without a remark are required.
 type Options struct {
-	Log       channels.Log
-	Records   channels.Records
-	Reader    *channels.Reader
+	Log     channels.Log
+	Records channels.Records
+	Reader  *channels.Reader
+	// Horizon tells up to where the proxies have been given a channel that they do not keep up with: streams are not told more. nil
+	// where that is not known.
+	Horizon   func(channels.Channel) (place channels.Seq, ok bool)
 	Publisher Publisher
 	Registry  devices.Registry
 	Editor    devices.Editor

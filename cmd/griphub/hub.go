@@ -89,7 +89,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 			return v
 		}
 	}
-	h.client = newClient(h.cfg, h.proxies, h.fragments, viewers, h.registry, h.log)
+	h.client = newClient(h.cfg, h.proxies, h.db, h.fragments, viewers, h.registry, h.log)
 	h.conflater = channels.NewConflater(h.client, h.rules, devices.StateKey)
 	h.bell = &channels.Bell{}
 	h.publisher = channels.NewPublisher(h.db, h.rules, channels.Sinks{h.conflater, h.bell}, now)
@@ -125,6 +125,7 @@ func (h *hub) assemble(visitors *identity, ownBroker string) error {
 		Log:             h.db,
 		Records:         h.db,
 		Reader:          reader,
+		Horizon:         h.client.Horizon,
 		Publisher:       h.meter.of(sourceHTTP, h.publisher),
 		Registry:        h.db,
 		Authenticator:   visitors.authenticator,
@@ -204,7 +205,7 @@ func (h *hub) monitor(source devices.Source) *devices.Monitor {
 }
 
 // newClient returns the client of the proxies' control ports. viewers may be nil.
-func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library, viewers func(string) pushpin.Viewers,
+func newClient(cfg config.Config, proxies []grip.Proxy, events channels.Log, html *fragments.Library, viewers func(string) pushpin.Viewers,
 	registry prometheus.Registerer, log *slog.Logger,
 ) *pushpin.Client {
 	watched := func(channel string) bool { return viewers == nil || viewers(channel).Watched() }
@@ -213,6 +214,10 @@ func newClient(cfg config.Config, proxies []grip.Proxy, html *fragments.Library,
 			dst = e.AppendCompositeItems(e.AppendItems(dst, cfg.Grip.Prefix), cfg.Grip.Prefix, watched)
 			dst = e.AppendBatchItems(dst, cfg.Grip.Prefix, watched)
 			return html.AppendItems(dst, e, cfg.Grip.Prefix, watched)
+		},
+		Log: events,
+		Place: func(item *grip.Item) (channels.Position, bool) {
+			return channels.PlaceOf(item, cfg.Grip.Prefix)
 		},
 		Reset: func(dst []grip.Item, channel string) []grip.Item {
 			return channels.AppendResetItem(dst, channel, cfg.Grip.Prefix)

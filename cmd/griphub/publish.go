@@ -186,7 +186,7 @@ func withPublisher(ctx context.Context, cfg config.Config, do func(store.Store, 
 	if err != nil {
 		return err
 	}
-	client := newClient(cfg, list, html, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	client := newClient(cfg, list, db, html, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	sink := &patientSink{ctx: ctx, client: client, proxies: len(grip.ControlPorts(list))}
 	publisher := channels.NewPublisher(db, channelRules, sink, now)
 	publisher.SetHooks(asked)
