@@ -9,7 +9,8 @@ import (
 )
 
 // startMosquitto starts a broker and returns its address. It keeps everything that waits, and lets that many messages be under
-// way at the same time.
+// way at the same time. It sends each without waiting for the acknowledgement of the one before: otherwise it goes on in one of two ways,
+// at random, of which one takes 30 ms more.
 func startMosquitto(ctx context.Context, site Site, parts *stack) (address string, err error) {
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -21,8 +22,8 @@ func startMosquitto(ctx context.Context, site Site, parts *stack) (address strin
 		return "", err
 	}
 	conf := filepath.Join(site.Dir, "mosquitto.conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages %d\nlog_type error\n",
-		portOf(address), mqttWindow)
+	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages %d\n"+
+		"set_tcp_nodelay true\nlog_type error\n", portOf(address), mqttWindow)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return "", err
 	}
