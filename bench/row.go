@@ -31,18 +31,19 @@ type side struct {
 type metric string
 
 const (
-	rate       metric = "rate"       // of the row's unit, a second
-	p50        metric = "p50_ms"     // latency from the moment at which an event was due
-	p99        metric = "p99_ms"     // likewise
-	delivered  metric = "delivered"  // events × viewers
-	lost       metric = "lost"       // likewise
-	duplicated metric = "duplicated" // likewise
-	closed     metric = "closed"     // streams
-	refused    metric = "refused"    // attempts to open a stream that failed
-	recovery   metric = "recovery_s" // from the last publish to the last delivery
-	opening    metric = "opening_s"  // until all streams were held
-	memory     metric = "memory_mb"  // of griphub, in megabytes
-	slowdown   metric = "ratio"      // of the later rate to the earlier one
+	rate       metric = "rate"        // of the row's unit, a second
+	p50        metric = "p50_ms"      // latency from the moment at which an event was due
+	p99        metric = "p99_ms"      // likewise
+	delivered  metric = "delivered"   // events × viewers
+	lost       metric = "lost"        // likewise
+	duplicated metric = "duplicated"  // likewise
+	closed     metric = "closed"      // streams
+	refused    metric = "refused"     // attempts to open a stream that failed
+	recovery   metric = "recovery_s"  // from the last publish to the last delivery
+	opening    metric = "opening_s"   // until all streams were held
+	opening99  metric = "opening99_s" // until 99 % of them were
+	memory     metric = "memory_mb"   // of griphub, in megabytes
+	slowdown   metric = "ratio"       // of the later rate to the earlier one
 )
 
 // A result is what one measurement has yielded.

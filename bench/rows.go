@@ -27,6 +27,8 @@ func rows(peers []subject.Peer) []row {
 	fromBroker := devices
 	fromBroker.batch = 1000
 	thousand := audience{channels: 1, viewers: 1000}
+	newest := thousand
+	newest.options.Newest = true
 	rising := climb{
 		audience: thousand, lasting: 4 * time.Second, p99: 200 * time.Millisecond,
 		perSecond: []float64{20, 80, 300, 400, 500, 600, 700},
@@ -101,6 +103,11 @@ func rows(peers []subject.Peer) []row {
 		{
 			name: "overload", title: "one channel, 1,000 SSE viewers, 2,500 events/s for half a minute: twice what fits", unit: deliveries,
 			sides: []side{{griphub, at(thousand, 2500, 30*time.Second).by(subject.Griphub{})}},
+			bars:  []bar{atMost(griphub, recovery, 10)},
+		},
+		{
+			name: "overload-state", title: "the same of one device, whose viewers are shown the newest (class: state)", unit: deliveries,
+			sides: []side{{griphub, at(newest, 2500, 30*time.Second).by(subject.Griphub{State: true})}},
 			bars:  []bar{atMost(griphub, recovery, 10)},
 		},
 		{

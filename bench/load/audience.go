@@ -16,6 +16,8 @@ type Options struct {
 	AtOnce int
 	// Resume makes streams come back, also in the measurement, and say where they stood (Last-Event-ID), as an EventSource does.
 	Resume bool
+	// Newest tells that an event stands for those before it that were not shown: they count as delivered with it.
+	Newest bool
 }
 
 // errNone stands for a failure where there was none.
@@ -25,6 +27,7 @@ var errNone = errors.New("none")
 type Audience struct {
 	streams []*stream
 	resumes bool
+	newest  bool
 	dialing chan struct{}
 	buffers sync.Pool
 	cancel  context.CancelFunc
@@ -49,7 +52,7 @@ const bufferBytes = 64 << 10
 // Open begins to watch the targets, and returns when all of them are open. Until Measure a stream that ends is opened
 // again, and nothing is counted.
 func Open(ctx context.Context, targets []Target, options Options) (*Audience, error) {
-	a := &Audience{resumes: options.Resume}
+	a := &Audience{resumes: options.Resume, newest: options.Newest}
 	if options.AtOnce == 0 {
 		options.AtOnce = 64
 	}
@@ -101,8 +104,12 @@ func await(ctx context.Context, condition func() bool) error {
 }
 
 // AwaitOpen waits until all streams are open.
-func (a *Audience) AwaitOpen(ctx context.Context) error {
-	if err := await(ctx, func() bool { return a.open.Load() == int64(len(a.streams)) }); err != nil {
+func (a *Audience) AwaitOpen(ctx context.Context) error { return a.AwaitPart(ctx, 1) }
+
+// AwaitPart waits until so large a part of the streams is open, up to 1.
+func (a *Audience) AwaitPart(ctx context.Context, part float64) error {
+	enough := int64(float64(len(a.streams)) * part)
+	if err := await(ctx, func() bool { return a.open.Load() >= enough }); err != nil {
 		return fmt.Errorf("%d of %d streams are open: %w; the last failure: %w", a.open.Load(), len(a.streams), err, a.failure())
 	}
 	return nil

@@ -246,7 +246,10 @@ func (s *stream) count(m Mark, t *tally) {
 		t.duplicated++
 		return
 	}
-	// What was skipped is missing in the end.
+	// What was skipped is missing in the end, unless this event stands for it.
+	if s.of.newest {
+		t.delivered += m.N - s.next
+	}
 	s.next = m.N + 1
 	t.delivered++
 	s.of.latency.Add(time.Duration(t.now - m.At))

@@ -26,6 +26,8 @@ type Griphub struct {
 	Batches bool
 	// NoStats keeps from griphub how many viewers there are.
 	NoStats bool
+	// State shows viewers the newest of the one device whose events are published, ten times a second (class: state).
+	State bool
 	// Procs is how many cores the process may use; 0 for all.
 	Procs int
 }
@@ -106,7 +108,11 @@ func (h *Hub) config(database, broker, stats string) string {
 		broker = "mqtt://" + broker
 	}
 	fmt.Fprintf(&text, "mqtt: {url: %q}\nauth: {mode: none}\npublish: {keys: [%s]}\n", broker, publishKey)
-	text.WriteString("channels: [{match: \"**\", read: public, shared: true}]\n")
+	rule := `match: "**", read: public, shared: true`
+	if h.options.State {
+		rule += ", class: state, max_rate: 10"
+	}
+	fmt.Fprintf(&text, "channels: [{%s}]\n", rule)
 	return text.String()
 }
 
@@ -142,7 +148,7 @@ func (h *Hub) Stream(channel int) string { return h.proxy.URL() + h.StreamPath(c
 
 // StreamPath is the path of Stream, for requests straight to Backend.
 func (h *Hub) StreamPath(channel int) string {
-	if h.options.MQTT {
+	if h.options.MQTT || h.options.State {
 		return fmt.Sprintf("/iot/stream/bench/%d/", channel)
 	}
 	return fmt.Sprintf("/events/c%d/", channel)
@@ -215,7 +221,11 @@ func (h *Hub) Publish(ctx context.Context, events []Event) error {
 	if h.mqtt != nil {
 		return h.mqtt.publish(ctx, events)
 	}
-	return send(ctx, h.client, h.Backend()+"/api/publish", "application/x-ndjson", "Bearer "+publishKey, Lines(events))
+	lines := Lines
+	if h.options.State {
+		lines = deviceLines
+	}
+	return send(ctx, h.client, h.Backend()+"/api/publish", "application/x-ndjson", "Bearer "+publishKey, lines(events))
 }
 
 // Lines are the events as the API and the command take them.
@@ -223,6 +233,15 @@ func Lines(events []Event) []byte {
 	var b []byte
 	for _, e := range events {
 		b = fmt.Appendf(b, `{"channel":"c%d","data":%s}`+"\n", e.Channel, e.Data)
+	}
+	return b
+}
+
+// deviceLines are the events as those of devices.
+func deviceLines(events []Event) []byte {
+	var b []byte
+	for _, e := range events {
+		b = fmt.Appendf(b, `{"device":"bench/%d","event":"data","data":%s}`+"\n", e.Channel, e.Data)
 	}
 	return b
 }
