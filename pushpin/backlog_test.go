@@ -153,14 +153,7 @@ func TestWhereNobodyListensNothingIsReadFromTheLog(t *testing.T) {
 	if s := c.Status()[0]; s.Behind != 0 {
 		t.Errorf("status %+v", s)
 	}
-	port := &controlPort{t: t}
-	server := http.Server{Addr: address, Handler: port}
-	listening := make(chan error)
-	go func() { listening <- server.ListenAndServe() }()
-	defer func() {
-		server.Close()
-		<-listening
-	}()
+	port := listenAt(t, address)
 	wantIDs(t, port, "a:hint")
 	c.Send(events.run(t, "a", 101, 101))
 	wantIDs(t, port, "a:hint", "a:101")

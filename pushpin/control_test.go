@@ -150,6 +150,19 @@ func parseProxy(t testing.TB, url string) grip.Proxy {
 	return p
 }
 
+// listenAt is a control port at an address at which nobody has listened before.
+func listenAt(t *testing.T, address string) *controlPort {
+	port := &controlPort{t: t}
+	server := http.Server{Addr: address, Handler: port}
+	listening := make(chan error)
+	go func() { listening <- server.ListenAndServe() }()
+	t.Cleanup(func() {
+		server.Close()
+		<-listening
+	})
+	return port
+}
+
 func status(code int) func(http.ResponseWriter, posted) {
 	return func(w http.ResponseWriter, _ posted) { w.WriteHeader(code) }
 }

@@ -287,14 +287,7 @@ func TestWhereNobodyListensItemsAreGivenUpAtOnce(t *testing.T) {
 	}
 
 	// Whoever watches on a proxy that only seemed to be gone has missed something.
-	port := &controlPort{t: t}
-	server := http.Server{Addr: address, Handler: port}
-	listening := make(chan error)
-	go func() { listening <- server.ListenAndServe() }()
-	defer func() {
-		server.Close()
-		<-listening
-	}()
+	port := listenAt(t, address)
 	wantIDs(t, port, "a:hint")
 	c.Send(run("a", 6, 6))
 	wantIDs(t, port, "a:hint", "a:6")
