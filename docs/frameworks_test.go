@@ -44,9 +44,7 @@ func TestApplicationsInEveryLanguageSayWhoReadsAndPublish(t *testing.T) {
 			v.get(v.app + "/login?user=7")
 			v.want(http.StatusOK, v.read())
 			said := "hello from " + name
-			if resp, err := v.client.PostForm(v.app+"/say", url.Values{"text": {said}}); err != nil || resp.StatusCode != http.StatusOK {
-				t.Fatalf("say: %v, %v", resp, err)
-			}
+			v.want(http.StatusOK, v.take(v.client.PostForm(v.app+"/say", url.Values{"text": {said}})))
 			if history := v.read(); !strings.Contains(history.Body, said) {
 				t.Errorf("the history has no %q: %s", said, history.Body)
 			}
@@ -83,7 +81,12 @@ func (v *visitor) awaitApplication() {
 
 func (v *visitor) get(address string) e2e.Answer {
 	v.Helper()
-	resp, err := v.client.Get(address)
+	return v.take(v.client.Get(address))
+}
+
+// take reads an answer to its end.
+func (v *visitor) take(resp *http.Response, err error) e2e.Answer {
+	v.Helper()
 	if err != nil {
 		v.Fatal(err)
 	}

@@ -3,11 +3,14 @@ package e2e
 import (
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // binaryVariable names the program under test.
@@ -33,7 +36,7 @@ func Main(m *testing.M, tags ...string) int {
 		}
 	}
 	if os.Getenv(binaryVariable) != "" {
-		return m.Run()
+		return runTests(m)
 	}
 	dir, err := os.MkdirTemp("", "griphub-e2e-")
 	if err != nil {
@@ -45,7 +48,21 @@ func Main(m *testing.M, tags ...string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	return runTests(m)
+}
+
+// runTests fails, too, where a test has left something that goes on.
+func runTests(m *testing.M) int {
+	code := m.Run()
+	if code != 0 {
+		return code
+	}
+	new(http.Client).CloseIdleConnections() // those of the default transport, which clients share
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "goleak:", err)
+		return 1
+	}
+	return 0
 }
 
 // build makes the program and tells the tests where it is.
