@@ -250,9 +250,10 @@ func TestTheDashboardBearsTwoThousandDevices(t *testing.T) {
 		if rows > 80 || shift > 0.01 {
 			t.Errorf("%s: %d rows are in the page at once; the layout has shifted by %.3f", name, rows, shift)
 		}
-		// A frame has 16.7 ms. This is processor time, which other work on the machine does not make longer.
-		if work/time.Duration(frames) > 16*time.Millisecond {
-			t.Errorf("%s: a frame is %v of work", name, work/time.Duration(frames))
+		// Frames come late where the machine is busy with other things; then one has the work of several. What the page asks for in
+		// all is processor time, which other work hardly makes longer.
+		if work > 3*time.Second {
+			t.Errorf("%s: the page's thread worked %v of 5 s", name, work)
 		}
 	}
 	tab.Await(t, "the last device is in the page", `scrollTo(0, 1e9), [...document.querySelectorAll("tbody a")].at(-1).textContent === "ws-400"`)
