@@ -46,8 +46,12 @@ func (g growth) by(postgres bool) func(context.Context, *measurement) (result, e
 		if err != nil {
 			return r, err
 		}
-		after, err := a.rate(ctx, g.lasting)
+		profiled, err := m.profileItself()
 		if err != nil {
+			return r, err
+		}
+		after, err := a.rate(ctx, g.lasting)
+		if err := errors.Join(err, profiled()); err != nil {
 			return r, err
 		}
 		ended, err := usage.Take()

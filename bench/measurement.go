@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/griphub/griphub/bench/load"
@@ -24,6 +25,21 @@ type measurement struct {
 
 // profiling is how long a profile takes: shorter than what is measured.
 const profiling = 2 * time.Second
+
+// profileItself takes a profile of this program, for what is measured inside it, until stop is called.
+func (m *measurement) profileItself() (stop func() error, err error) {
+	if m.profile == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(m.profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error { pprof.StopCPUProfile(); return file.Close() }, nil
+}
 
 // begin takes a profile of a griphub from now on. wait returns when it is there.
 func (m *measurement) begin(ctx context.Context, s subject.Subject) (wait func() error) {

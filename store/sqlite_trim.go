@@ -148,6 +148,9 @@ func (w *sqliteWriter) trimChannels(due []dueChannel) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	for i := range states {
+		t.floors.known[due[i].name] = states[i].floor
+	}
 	for i := 0; i < len(due) && n < trimAtOnce; i++ {
 		trimmed, err := w.trimChannel(&due[i], &states[i], trimAtOnce-n, &t)
 		if err != nil {
