@@ -21,8 +21,8 @@ const (
 	restartPause = 200 * time.Millisecond
 	// stopPatience is how long a program may take to end after SIGTERM.
 	stopPatience = 60 * time.Second
-	// startsWithin is how long a program may take until it listens to SIGTERM: before, any signal is its end.
-	startsWithin = time.Second
+	// startsWithin is how long a program may take on a busy machine until it listens to SIGTERM: before, any signal is its end.
+	startsWithin = 5 * time.Second
 )
 
 // A service is a program that is started again whenever it ends, as a service manager does, unless it is held down.
