@@ -93,10 +93,15 @@ func (d *device) send(ctx context.Context, m *message) {
 	}
 }
 
-// remember keeps what is sent again if the connection is lost. What has to be sent again stays until it was.
+// remember keeps what is sent again if the connection is lost. What has to be sent again stays until it was, and in its place: the
+// connection may be lost again before all is sent.
 func (d *device) remember(m *message) {
 	now := time.Now()
-	d.recent = slices.DeleteFunc(d.recent, func(a answer) bool { return a.message == m || !d.again && now.Sub(a.at) > tail })
+	d.recent = slices.DeleteFunc(d.recent, func(a answer) bool { return a.message != m && !d.again && now.Sub(a.at) > tail })
+	if i := slices.IndexFunc(d.recent, func(a answer) bool { return a.message == m }); i >= 0 {
+		d.recent[i].at = now
+		return
+	}
 	d.recent = append(d.recent, answer{m, now})
 }
 
