@@ -228,25 +228,26 @@ e.device_id = @device_id
 ORDER BY PLACE DESC LIMIT @limit
 
 -- name: list channels
--- ?3 is from when on events are counted, ?4 how many at most. The search is that of "stored before".
-SELECT c.name, c.head, c.oldest, n.stored, CASE WHEN n.stored >= ?3 THEN (
-  SELECT count(*) FROM (
-    SELECT 1 FROM positions AS p WHERE p.channel_id = c.id AND p.seq > (
-      WITH RECURSIVE search (low, step) AS (
-        SELECT 0, 1 << 52
-        UNION ALL
-        SELECT low + CASE WHEN (
-            SELECT stored FROM (
-              SELECT e.stored, p.seq FROM positions AS p JOIN events AS e ON e.id = p.event_id
-              WHERE p.channel_id = c.id AND p.seq >= low + step ORDER BY p.seq LIMIT 1)) < ?3
-          THEN step ELSE 0 END, step / 2
-        FROM search WHERE step > 0
-      ) SELECT max(low) FROM search)
-    LIMIT ?4)) ELSE 0 END
-FROM channels AS c LEFT JOIN events AS n ON n.id = (
-  SELECT event_id FROM (SELECT p.event_id, p.seq FROM positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1))
-WHERE c.name > ?2 AND (?1 = '' OR instr(c.name, ?1) > 0) AND (?6 = '' OR c.name = ?6)
-ORDER BY c.name LIMIT ?5
+-- ?3 is from when on events are counted, ?4 how many at most. The search is that of "stored before". page is made first, so that
+-- each channel is searched once.
+WITH page AS MATERIALIZED (
+  SELECT c.id, c.name, c.head, c.oldest, n.stored, CASE WHEN n.stored >= ?3 THEN (
+    WITH RECURSIVE search (low, step) AS (
+      SELECT 0, 1 << 52
+      UNION ALL
+      SELECT low + CASE WHEN (
+          SELECT stored FROM events WHERE id = (SELECT event_id FROM (
+            SELECT p.event_id, p.seq FROM positions AS p WHERE p.channel_id = c.id AND p.seq >= low + step ORDER BY p.seq LIMIT 1))) < ?3
+        THEN step ELSE 0 END, step / 2
+      FROM search WHERE step > 0
+    ) SELECT max(low) FROM search) END AS older
+  FROM channels AS c LEFT JOIN events AS n ON n.id = (
+    SELECT event_id FROM (SELECT p.event_id, p.seq FROM positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1))
+  WHERE c.name > ?2 AND (?1 = '' OR instr(c.name, ?1) > 0) AND (?6 = '' OR c.name = ?6)
+  ORDER BY c.name LIMIT ?5)
+SELECT name, head, oldest, stored, (
+  SELECT count(*) FROM (SELECT 1 FROM positions AS p WHERE p.channel_id = page.id AND p.seq > page.older LIMIT ?4))
+FROM page ORDER BY name
 
 -- name: refusals
 SELECT id, source, reason, payload, time FROM refusals WHERE id < ?1 ORDER BY id DESC LIMIT ?2

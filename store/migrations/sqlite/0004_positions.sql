@@ -11,13 +11,13 @@ CREATE TABLE positions_recent (
 ) STRICT, WITHOUT ROWID;
 
 -- A position is in one of the two, and nobody who reads asks in which. Those up to the floor are trimmed, and deleted some
--- at a time as well.
+-- at a time as well. The plus keeps the index for the bound of who reads: SQLite uses it for one lower bound only.
 CREATE VIEW positions AS
 SELECT p.channel_id, p.seq, p.event_id, p.latest
-FROM positions_settled AS p JOIN channels AS c ON c.id = p.channel_id AND p.seq > c.floor
+FROM positions_settled AS p JOIN channels AS c ON c.id = p.channel_id AND +p.seq > c.floor
 UNION ALL
 SELECT p.channel_id, p.seq, p.event_id, p.latest
-FROM positions_recent AS p JOIN channels AS c ON c.id = p.channel_id AND p.seq > c.floor;
+FROM positions_recent AS p JOIN channels AS c ON c.id = p.channel_id AND +p.seq > c.floor;
 
 -- The latest time of the channel's events, those that were trimmed included: positions.latest of the newest.
 ALTER TABLE channels ADD COLUMN latest INTEGER NOT NULL DEFAULT 0;
