@@ -99,15 +99,12 @@ func kickable(user string, chans []channels.Channel) bool {
 	return user != "" && slices.ContainsFunc(chans, func(c channels.Channel) bool { return !c.Internal() })
 }
 
-// live reads for streams, with which the proxy goes on.
-func (s *Server) live() *channels.Reader { return s.opts.Reader.Until(s.opts.Horizon) }
-
 // read reads what the stream shows next. It refuses to go on after a kick.
 func (s *Server) read(ctx context.Context, st *stream) (channels.Replay, error) {
 	if !st.followed || !kickable(st.principal.User, st.channels) {
-		return s.live().Read(ctx, st.channels, st.from, channels.ReplayEvents)
+		return s.live.Read(ctx, st.channels, st.from, channels.ReplayEvents)
 	}
-	replay, kicked, err := s.live().Follow(ctx, st.channels, st.from, st.kicks, channels.ReplayEvents)
+	replay, kicked, err := s.live.Follow(ctx, st.channels, st.from, st.kicks, channels.ReplayEvents)
 	if err != nil {
 		return replay, err
 	}

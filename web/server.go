@@ -98,6 +98,7 @@ type Server struct {
 	now      func() time.Time
 	sealer   *Sealer
 	families families
+	live     *channels.Reader // for streams, with which the proxy goes on
 	guard    *http.CrossOriginProtection
 	// publishers are who publishes over HTTP.
 	publishers *publishers
@@ -107,7 +108,7 @@ type Server struct {
 
 // NewServer returns a Server with all routes.
 func NewServer(opts Options) (*Server, error) {
-	s := &Server{opts: opts, log: opts.Logger, now: opts.Now, sealer: opts.Sealer}
+	s := &Server{opts: opts, log: opts.Logger, now: opts.Now, sealer: opts.Sealer, live: opts.Reader.Until(opts.Horizon)}
 	s.publishers = newPublishers(opts.PublishKeys, opts.UserPublishRate, opts.Registerer)
 	s.families.events = eventsFamily(opts.Stream.KeepAlive)
 	s.families.device = deviceFamily(opts.Stream.DeviceKeepAlive)
