@@ -24,8 +24,9 @@ const hubsAtOnce = 3
 //
 //	func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
 //
+// What the tests share has to be stopped by m.Run: a test binary that leaves something running has failed.
 // Tags are build tags for griphub. Where the environment variable GRIPHUB_E2E_BINARY names a program, that one is tested.
-func Main(m *testing.M, tags ...string) int {
+func Main(m goleak.TestingM, tags ...string) int {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
@@ -52,7 +53,7 @@ func Main(m *testing.M, tags ...string) int {
 }
 
 // runTests fails, too, where a test has left something that goes on.
-func runTests(m *testing.M) int {
+func runTests(m goleak.TestingM) int {
 	code := m.Run()
 	if code != 0 {
 		return code

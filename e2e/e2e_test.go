@@ -11,8 +11,4 @@ import (
 // server is the PostgreSQL of all tests that need one.
 var server = &pgtest.Server{}
 
-func TestMain(m *testing.M) {
-	code := e2e.Main(m)
-	server.Stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(e2e.Main(server.Main(m))) }

@@ -63,8 +63,9 @@ func TestWhatWaitsForTheDatabaseIsBoundedInBytes(t *testing.T) {
 			}
 		})
 	}
-	awaitThat(t, "all senders to be held up", func() bool { return in.holding.Load() == senders })
-	if got := put.Load(); got > most || got < most/2 {
+	// At the start each may be held up for a moment by the others.
+	awaitThat(t, "all senders to be held up", func() bool { return in.holding.Load() == senders && put.Load() >= most/2 })
+	if got := put.Load(); got > most {
 		t.Errorf("%d bytes wait", got)
 	}
 	close(g.open)

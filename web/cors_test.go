@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/web"
 )
@@ -167,7 +168,8 @@ func TestAnOriginThatIsNoneIsAMistake(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, origin := range []string{"a.example", "https://a.example/path", "https://*.example"} {
-		_, err := web.NewServer(web.Options{Sealer: sealer, CORS: web.CORS{Origins: []string{origin}, Credentials: true}})
+		_, err := web.NewServer(web.Options{Sealer: sealer, Reader: channels.NewReader(nil, nil),
+			CORS: web.CORS{Origins: []string{origin}, Credentials: true}})
 		if (err == nil) != strings.Contains(origin, "*") {
 			t.Errorf("%s: %v", origin, err)
 		}

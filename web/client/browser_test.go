@@ -184,9 +184,13 @@ func TestTheClientTellsWhenHistoryIsLost(t *testing.T) {
 		return !strings.Contains(s.hub.Run(t, "events", "list", "list", "--json").Stdout, `"list:1"`)
 	})
 	tab := s.page(t, "", "/events/list/?lastEventId=list:1", "{}")
-	tab.Await(t, "the loss is told", `JSON.stringify(resets) === '[{"channels":["list"]}]'`)
+	tab.Await(t, "the loss is told", `resets.length > 0`)
 	s.say(t)
 	s.sees(t, tab, 4)
+	var told string
+	if tab.Eval(t, "JSON.stringify(resets)", &told); told != `[{"channels":["list"]}]` {
+		t.Errorf("it tells of %s", told)
+	}
 }
 
 // The snapshot is longer than a reply.
