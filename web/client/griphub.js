@@ -427,7 +427,7 @@ async function inWorker(settings, viewer) {
     const slow = setTimeout(fail, OPENING);
     port.onmessage = () => done(clearTimeout(slow));
   });
-  port.onmessage = ({ data }) => viewer.take(data);
+  port.onmessage = ({ data }) => data.forEach((message) => viewer.take(message));
   return {
     join: () => port.postMessage({ join: settings, cursor: viewer.cursor() }),
     leave() {
@@ -579,6 +579,24 @@ const DjangoRealtime = {
   },
 };
 
+const FRAME = 10; // ms: a page shows nothing more often
+
+// gather sends at once what comes after a pause, and once a FRAME what comes in a stream: each message to a page costs it a task.
+function gather(send) {
+  let waiting = [], last = 0;
+  const flush = () => {
+    last = Date.now();
+    send(waiting);
+    waiting = [];
+  };
+  return (message) => {
+    if (waiting.push(message) > 1) return;
+    const pause = last + FRAME - Date.now();
+    if (pause > 0 && pause <= FRAME) setTimeout(flush, pause);
+    else flush();
+  };
+}
+
 // In a SharedWorker: one Exchange for all that want the same.
 if (typeof document === "undefined") {
   addEventListener("connect", ({ ports: [port] }) => {
@@ -586,7 +604,7 @@ if (typeof document === "undefined") {
     const leave = () => membership?.leave();
     port.onmessage = ({ data }) => {
       if (!data.join) return leave();
-      membership ??= enrol(data.join, (message) => port.postMessage(message));
+      membership ??= enrol(data.join, gather((messages) => port.postMessage(messages)));
       membership.join(data.cursor);
     };
     port.addEventListener("close", leave); // of a tab that crashed
