@@ -82,6 +82,17 @@ func TestAPeerIsMeasuredOverItsURLs(t *testing.T) {
 	}
 }
 
+func TestRowsAndSidesThatThereAreNotAreMistakes(t *testing.T) {
+	for want, o := range map[string]options{
+		`no row "nothing"`: {rows: []string{"nothing"}},
+		`no side "sqlite" in these rows, which have griphub postgres, griphub sqlite`: {rows: []string{"growth"}, sides: []string{"sqlite"}},
+	} {
+		if _, err := choose(rows(nil), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", o, err, want)
+		}
+	}
+}
+
 // A tinyHub brings what is posted to a path to who streams it.
 type tinyHub struct {
 	mu      sync.Mutex

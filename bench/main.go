@@ -133,12 +133,22 @@ func choose(table []row, o options) ([]row, error) {
 		}
 	}
 	var chosen []row
+	var known []string
 	for _, r := range table {
 		if len(o.rows) > 0 && !slices.Contains(o.rows, r.name) {
 			continue
 		}
+		for _, s := range r.sides {
+			known = append(known, s.name)
+		}
 		r.sides = slices.DeleteFunc(r.sides, func(s side) bool { return len(o.sides) > 0 && !slices.Contains(o.sides, s.name) })
 		chosen = append(chosen, r)
+	}
+	for _, name := range o.sides {
+		if !slices.Contains(known, name) {
+			slices.Sort(known)
+			return nil, fmt.Errorf("no side %q in these rows, which have %s", name, strings.Join(slices.Compact(known), ", "))
+		}
 	}
 	return chosen, nil
 }

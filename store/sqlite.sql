@@ -1,5 +1,6 @@
 -- The statements of SQLite. Each follows a line "-- name: …" and stands for the one of that name in Go. A
--- part in braces is another one's text. Those with VALUES (?, …) may also be run with several rows (bulk).
+-- part in braces is another one's text. Those with VALUES (?, …) may also be run with several rows (bulk). A limit that is a
+-- parameter has a plus: without one SQLite prepares the statement anew each time, to plan for that limit.
 
 -- name: begin
 BEGIN IMMEDIATE
@@ -115,7 +116,7 @@ UPDATE undelivered SET reason = ?2, requeued = ?3 WHERE id = ?1
 DELETE FROM undelivered WHERE id = ?1
 
 -- name: activities
-SELECT kind, who, time FROM (SELECT * FROM activities WHERE event_id = ?1 ORDER BY id DESC LIMIT ?2) ORDER BY id
+SELECT kind, who, time FROM (SELECT * FROM activities WHERE event_id = ?1 ORDER BY id DESC LIMIT +?2) ORDER BY id
 
 -- name: bookmark
 SELECT cursor FROM bookmarks WHERE name = ?1
@@ -123,7 +124,7 @@ SELECT cursor FROM bookmarks WHERE name = ?1
 -- name: undelivered
 -- ?1 is the subscriber, '' for all; ?3 leaves out what is not requeued.
 SELECT id, subscriber, event_id, message, body, reason, time, requeued FROM undelivered
-WHERE (?1 = '' OR subscriber = ?1) AND id < ?2 AND (requeued OR NOT ?3) ORDER BY id DESC LIMIT ?4
+WHERE (?1 = '' OR subscriber = ?1) AND id < ?2 AND (requeued OR NOT ?3) ORDER BY id DESC LIMIT +?4
 
 -- name: mark
 SELECT value FROM marks WHERE name = ?1
@@ -150,14 +151,14 @@ SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.us
   e.device_id, e.key, e.shown, e.replay_of, e.replay, e.time
 FROM positions AS p JOIN events AS e ON e.id = p.event_id
 WHERE p.channel_id = ?1 AND p.seq > ?2
-ORDER BY p.seq LIMIT ?3
+ORDER BY p.seq LIMIT +?3
 
 -- name: latest
 SELECT p.seq, e.id, e.positions, e.type, e.data, e.raw, e.private, e.scope, e.user_id, e.skip_users, e.device_type,
   e.device_id, e.key, e.shown, e.replay_of, e.replay, e.time
 FROM positions AS p JOIN events AS e ON e.id = p.event_id
 WHERE p.channel_id = ?1
-ORDER BY p.seq DESC LIMIT ?2
+ORDER BY p.seq DESC LIMIT +?2
 
 -- name: before time
 -- A number of the channel ?1 at and below which every event's time is before ?2: positions.latest finds the highest such
@@ -225,7 +226,7 @@ e.device_type = @device_type
 e.device_id = @device_id
 
 -- name: newest first
-ORDER BY PLACE DESC LIMIT @limit
+ORDER BY PLACE DESC LIMIT +@limit
 
 -- name: list channels
 -- ?3 is from when on events are counted, ?4 how many at most. The search is that of "stored before". page is made first, so that
@@ -244,13 +245,13 @@ WITH page AS MATERIALIZED (
   FROM channels AS c LEFT JOIN events AS n ON n.id = (
     SELECT event_id FROM (SELECT p.event_id, p.seq FROM positions AS p WHERE p.channel_id = c.id ORDER BY p.seq DESC LIMIT 1))
   WHERE c.name > ?2 AND (?1 = '' OR instr(c.name, ?1) > 0) AND (?6 = '' OR c.name = ?6)
-  ORDER BY c.name LIMIT ?5)
+  ORDER BY c.name LIMIT +?5)
 SELECT name, head, oldest, stored, (
-  SELECT count(*) FROM (SELECT 1 FROM positions AS p WHERE p.channel_id = page.id AND p.seq > page.older LIMIT ?4))
+  SELECT count(*) FROM (SELECT 1 FROM positions AS p WHERE p.channel_id = page.id AND p.seq > page.older LIMIT +?4))
 FROM page ORDER BY name
 
 -- name: refusals
-SELECT id, source, reason, payload, time FROM refusals WHERE id < ?1 ORDER BY id DESC LIMIT ?2
+SELECT id, source, reason, payload, time FROM refusals WHERE id < ?1 ORDER BY id DESC LIMIT +?2
 
 -- name: device
 d.type, d.id, d.status, d.overdue, d.last_seen, d.firmware, d.battery, d.temperature, d.humidity, d.latitude, d.longitude,
@@ -278,7 +279,7 @@ SELECT {device} FROM devices AS d
 d.id > @after_id
 
 -- name: by device
-ORDER BY d.type, d.id LIMIT @limit
+ORDER BY d.type, d.id LIMIT +@limit
 
 -- name: list devices of group
 SELECT {device} FROM device_groups AS g JOIN devices AS d ON d.type = g.type AND d.id = g.id
@@ -287,7 +288,7 @@ SELECT {device} FROM device_groups AS g JOIN devices AS d ON d.type = g.type AND
 g.group_id = @group AND (g.type, g.id) > (@after_type, @after_id)
 
 -- name: by device of group
-ORDER BY g.type, g.id LIMIT @limit
+ORDER BY g.type, g.id LIMIT +@limit
 
 -- name: device type
 d.type = @type
@@ -311,7 +312,7 @@ instr(d.search, @text) > 0
 -- In the order of the table, which is read from the start: no index is kept up to date with each message for this.
 SELECT type, id FROM devices
 WHERE (type, id) > (?1, ?2) AND status <> 'offline' AND last_seen < ?3 AND active <> 0
-ORDER BY type, id LIMIT ?4
+ORDER BY type, id LIMIT +?4
 
 -- name: counted
 -- Channels that have events.
@@ -335,11 +336,17 @@ SELECT count(*) FROM (
   SELECT 1 FROM undelivered WHERE time < ?1 OR id <= (SELECT id FROM undelivered ORDER BY id DESC LIMIT 1 OFFSET ?2)
   LIMIT 1)
 
--- name: oldest
+-- name: oldest settled
 SELECT p.seq, p.event_id, coalesce(e.positions, ''), coalesce(e.stored, 0)
-FROM positions AS p LEFT JOIN events AS e ON e.id = p.event_id
-WHERE p.channel_id = ?1
-ORDER BY p.seq LIMIT ?2
+FROM positions_settled AS p LEFT JOIN events AS e ON e.id = p.event_id
+WHERE p.channel_id = ?1 AND p.seq > ?2
+ORDER BY p.seq LIMIT +?3
+
+-- name: oldest recent
+SELECT p.seq, p.event_id, coalesce(e.positions, ''), coalesce(e.stored, 0)
+FROM positions_recent AS p LEFT JOIN events AS e ON e.id = p.event_id
+WHERE p.channel_id = ?1 AND p.seq > ?2
+ORDER BY p.seq LIMIT +?3
 
 -- name: floor
 SELECT floor FROM channels WHERE name = ?1
@@ -355,16 +362,16 @@ DELETE FROM positions_settled WHERE channel_id = ?1 AND seq <= ?2
 DELETE FROM events WHERE id IN (SELECT value FROM json_each(?1))
 
 -- name: delete keys
-DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE stored < ?1 ORDER BY stored LIMIT ?2)
+DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE stored < ?1 ORDER BY stored LIMIT +?2)
 
 -- name: delete refusals
 DELETE FROM refusals WHERE id IN (
   SELECT id FROM refusals
   WHERE time < ?1 OR id <= (SELECT id FROM refusals ORDER BY id DESC LIMIT 1 OFFSET ?2)
-  ORDER BY id LIMIT ?3)
+  ORDER BY id LIMIT +?3)
 
 -- name: delete expired undelivered
 DELETE FROM undelivered WHERE id IN (
   SELECT id FROM undelivered
   WHERE time < ?1 OR id <= (SELECT id FROM undelivered ORDER BY id DESC LIMIT 1 OFFSET ?2)
-  ORDER BY id LIMIT ?3)
+  ORDER BY id LIMIT +?3)

@@ -182,7 +182,7 @@ func (w *sqliteWriter) trimChannel(c *dueChannel, state *channelState, limit int
 	for few := 2; ; few *= 8 {
 		most := min(few, limit+1)
 		var err error
-		if entries, err = w.oldest(c.id, most); err != nil {
+		if entries, err = w.oldest(c.id, state.floor, most); err != nil {
 			return 0, err
 		}
 		n = min(c.trimmed(entries, notKept), limit)
@@ -225,13 +225,22 @@ func (t *sqliteTrimming) covers(e trimEntry) (bool, error) {
 	return t.floors.covers(positions)
 }
 
-func (w *sqliteWriter) oldest(channelID int64, limit int) ([]trimEntry, error) {
-	rows, err := w.do.oldest.QueryContext(context.Background(), channelID, limit)
+// oldest returns the channel's oldest entries above its floor. Those that are settled are older than those that are not.
+func (w *sqliteWriter) oldest(channelID int64, floor channels.Seq, limit int) ([]trimEntry, error) {
+	entries, err := scanTrimEntries(nil, w.do.oldestSettled, channelID, floor, limit)
+	if err == nil && len(entries) < limit {
+		entries, err = scanTrimEntries(entries, w.do.oldestRecent, channelID, floor, limit-len(entries))
+	}
+	return entries, err
+}
+
+// scanTrimEntries appends what the statement finds.
+func scanTrimEntries(entries []trimEntry, stmt *sql.Stmt, channelID int64, floor channels.Seq, limit int) ([]trimEntry, error) {
+	rows, err := stmt.QueryContext(context.Background(), channelID, int64(floor), limit)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var entries []trimEntry
 	for rows.Next() {
 		var e trimEntry
 		if err := rows.Scan(&e.seq, &e.event, &e.positions, &e.stored); err != nil {

@@ -34,7 +34,7 @@ type sqliteWrites struct {
 	begin, commit, rollback                                                                    *sql.Stmt
 	lastEvent, setLastEvent, jump, heads, addChannel                                           *sql.Stmt
 	findKey, addKey, event, settle, addRefusal, mark, putMark                                  *sql.Stmt
-	newestKept, jumps, oldest, floor                                                           *sql.Stmt
+	newestKept, jumps, oldestSettled, oldestRecent, floor                                      *sql.Stmt
 	deleteSettled, deleteRecent, deleteEvents, deleteKeys, deleteRefusals                      *sql.Stmt
 	updateDevice, updateStatus, registerDevice                                                 *sql.Stmt
 	devices, withCodes, withKeys, putRecord, releaseCodes, removeDevice, leaveGroup, joinGroup *sql.Stmt
@@ -58,7 +58,7 @@ func openWriter(ctx context.Context, path string, options Options) (_ *sqliteWri
 		synchronous = "synchronous(NORMAL)"
 	}
 	// No busy_timeout: locked waits by itself, so that a context can end the wait.
-	w.db, err = sql.Open("sqlite", dsn(path, "busy_timeout(0)", synchronous, "cache_size(-16384)",
+	w.db, err = sql.Open("sqlite", dsn(path, "busy_timeout(0)", synchronous, "cache_size(-4096)",
 		"wal_autocheckpoint(4000)", "journal_size_limit(67108864)"))
 	if err != nil {
 		return nil, err
@@ -143,8 +143,8 @@ func (do *sqliteWrites) all() []prepared {
 		{"devices", &do.devices}, {"devices with codes", &do.withCodes}, {"devices with keys", &do.withKeys},
 		{"put record", &do.putRecord}, {"release codes", &do.releaseCodes}, {"remove device", &do.removeDevice},
 		{"leave group", &do.leaveGroup}, {"join group", &do.joinGroup},
-		{"newest kept", &do.newestKept}, {"jumps", &do.jumps}, {"oldest", &do.oldest},
-		{"floor", &do.floor},
+		{"newest kept", &do.newestKept}, {"jumps", &do.jumps},
+		{"oldest settled", &do.oldestSettled}, {"oldest recent", &do.oldestRecent}, {"floor", &do.floor},
 		{"delete settled positions", &do.deleteSettled}, {"delete recent positions", &do.deleteRecent},
 		{"delete events", &do.deleteEvents}, {"delete keys", &do.deleteKeys}, {"delete refusals", &do.deleteRefusals},
 		{"count replay", &do.countReplay}, {"add activity", &do.addActivity}, {"put bookmark", &do.putBookmark},
