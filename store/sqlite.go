@@ -62,7 +62,7 @@ func openSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 		}
 	}()
 	s.readers, err = sql.Open("sqlite", dsn(path, fmt.Sprintf("busy_timeout(%d)", options.LockWait.Milliseconds()),
-		"query_only(1)", "cache_size(-1024)"))
+		"query_only(1)", "cache_size(-512)"))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/griphub/griphub/channels"
 	"github.com/griphub/griphub/grip"
 	"github.com/griphub/griphub/web"
 )
@@ -295,7 +296,7 @@ func TestConfiguredRoutesThatCollideAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := web.NewServer(web.Options{Routes: routes, Sealer: sealer}); err == nil || !strings.Contains(err.Error(), "stream route") {
+		if _, err := web.NewServer(web.Options{Routes: routes, Sealer: sealer, Reader: channels.NewReader(nil, nil)}); err == nil || !strings.Contains(err.Error(), "stream route") {
 			t.Errorf("%v: %v", routes, err)
 		}
 	}
