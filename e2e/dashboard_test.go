@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-
 	"github.com/griphub/griphub/e2e"
 )
 
@@ -251,12 +252,37 @@ func watched(t *testing.T, tab *e2e.Tab, name string, pixels int) (rows int, shi
 	return found.Rows, found.Shift, work
 }
 
+// yielding has what start starts leave the processor to the browser, which has a machine of its own where it is a visitor's. Only
+// root may: nobody else can take it back for what the test starts later.
+func yielding(t *testing.T, start func()) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		start()
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const thread, less = 0, 5 // less, and not least: other tests run beside
+	if err := syscall.Setpriority(syscall.PRIO_PROCESS, thread, less); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, thread, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	start()
+}
+
 func TestTheDashboardBearsTwoThousandDevices(t *testing.T) {
 	t.Parallel()
-	hub := e2e.StartDev(t, e2e.DevOptions{})
 	const devices = 2000
-	importFleet(t, hub, devices)
-	hub.Background(t, "simulate", "--devices", fmt.Sprint(devices), "--rate", "500")
+	var hub *e2e.Hub
+	yielding(t, func() {
+		hub = e2e.StartDev(t, e2e.DevOptions{})
+		importFleet(t, hub, devices)
+		hub.Background(t, "simulate", "--devices", fmt.Sprint(devices), "--rate", "500")
+	})
 	tab := openDashboard(t, hub, "/")
 	live := func() {
 		tab.Navigate(t, hub.URL("/"))
@@ -268,7 +294,7 @@ func TestTheDashboardBearsTwoThousandDevices(t *testing.T) {
 	front.PassTo(hub)
 	front.SetPage("/still", stillCopy(t, tab, devices))
 	// Five seconds while nobody does anything, then a fast ride through all devices: of a page that only lies there, which is what
-	// the machine has for any page beside the hub, and of the dashboard, with the events.
+	// the machine has for any page, and of the dashboard, with the events.
 	for _, ride := range []struct {
 		name   string
 		pixels int
@@ -282,7 +308,7 @@ func TestTheDashboardBearsTwoThousandDevices(t *testing.T) {
 		}
 		// Frames come late where the machine is busy with other things; then one has the work of several. What the page asks for in
 		// all is processor time, which other work hardly makes longer.
-		if work > 3*time.Second {
+		if work > 4*time.Second {
 			t.Errorf("%s: the page's thread worked %v of 5 s", ride.name, work)
 		}
 	}
