@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+
 	"github.com/griphub/griphub/e2e"
 )
 

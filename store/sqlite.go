@@ -61,6 +61,7 @@ func openSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 			_ = s.Close()
 		}
 	}()
+	// A small cache: what it misses the system mostly has, and each reader has its own.
 	s.readers, err = sql.Open("sqlite", dsn(path, fmt.Sprintf("busy_timeout(%d)", options.LockWait.Milliseconds()),
 		"query_only(1)", "cache_size(-512)"))
 	if err != nil {
