@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/griphub/griphub/bench/load"
 	"github.com/griphub/griphub/bench/subject"
 	"github.com/griphub/griphub/bench/usage"
@@ -133,42 +135,34 @@ func (a *appender) fill(ctx context.Context, events int) error {
 	return nil
 }
 
+// trimEvery is how often the log is trimmed: a hub does so once a minute.
+const trimEvery = time.Second
+
 // rate tells how many events a second are appended while the oldest are trimmed, so that as many are stored as at the beginning.
+// The time that the last of the trimming takes counts, too.
 func (a *appender) rate(ctx context.Context, lasting time.Duration) (float64, error) {
 	kept := time.Duration(a.n) * time.Microsecond
-	trimmed, stop := context.WithCancel(ctx)
-	defer stop()
-	var trimming sync.WaitGroup
-	var trimError error
-	trimming.Go(func() { trimError = a.trim(trimmed, kept) })
+	trimmer := channels.Trimmer{Log: a.log, Keep: func(channels.Channel) channels.Retention { return channels.Retention{Age: kept} }, Now: a.now}
+	appended := make(chan struct{})
+	var trimming errgroup.Group
+	trimming.Go(func() error {
+		for {
+			select {
+			case <-appended:
+				return trimmer.Pass(ctx)
+			case <-time.After(trimEvery):
+			}
+			if err := trimmer.Pass(ctx); err != nil {
+				return err
+			}
+		}
+	})
 	began, before := time.Now(), a.n
 	var err error
 	for time.Since(began) < lasting && err == nil {
 		err = a.append(ctx)
 	}
-	took := time.Since(began)
-	stop()
-	trimming.Wait()
-	return float64(a.n-before) / took.Seconds(), errors.Join(err, trimError)
-}
-
-// trim deletes what is older than it may be, and keeps up with what is appended: a log that falls behind trims several entries of a
-// channel at once, which costs less for each.
-func (a *appender) trim(ctx context.Context, kept time.Duration) error {
-	const pause = 5 * time.Millisecond
-	keep := func(channels.Channel) channels.Retention { return channels.Retention{Age: kept} }
-	for ctx.Err() == nil {
-		n, err := a.log.Trim(ctx, keep, a.now())
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-		if n > 0 {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
-	return nil
+	close(appended)
+	err = errors.Join(err, trimming.Wait())
+	return float64(a.n-before) / time.Since(began).Seconds(), err
 }

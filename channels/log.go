@@ -73,13 +73,16 @@ type Log interface {
 	// Event returns a stored event, or ErrNotFound.
 	Event(ctx context.Context, id EventID) (Event, error)
 
-	// Trim deletes events of channels that match according to keep, a bounded number per call, oldest
-	// first, and returns how many entries went. 0 means that nothing is left to trim now.
+	// Trim deletes events of channels that match according to keep, oldest first, and returns how many entries went.
+	// TrimAtOnce and more mean that there may be more to trim now.
 	Trim(ctx context.Context, keep func(Channel) Retention, now time.Time) (int, error)
 
 	// Refusals returns refused messages newest first, with an id below before (0: from the newest).
 	Refusals(ctx context.Context, before int64, limit int) ([]Refusal, error)
 }
+
+// TrimAtOnce is about how many entries one call of Trim deletes, which bounds how long it keeps others from writing.
+const TrimAtOnce = 1000
 
 // A Page is a run of one channel's events.
 type Page struct {

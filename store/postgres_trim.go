@@ -28,7 +28,7 @@ func (p *Postgres) Trim(ctx context.Context, keep func(channels.Channel) channel
 		}
 	}
 	// Transactions of their own: those that append lock keys before channels.
-	keys, err := p.pool.Exec(ctx, p.do["delete keys"], cutoff(p.options.KeyRetention, now), trimAtOnce)
+	keys, err := p.pool.Exec(ctx, p.do["delete keys"], cutoff(p.options.KeyRetention, now), channels.TrimAtOnce)
 	if err != nil {
 		return 0, fmt.Errorf("trim keys: %w", postgresError(err))
 	}
@@ -36,11 +36,11 @@ func (p *Postgres) Trim(ctx context.Context, keep func(channels.Channel) channel
 	if p.options.Refusals.Count > 0 {
 		refusals = int64(p.options.Refusals.Count)
 	}
-	refused, err := p.pool.Exec(ctx, p.do["delete refusals"], cutoff(p.options.Refusals.Age, now), refusals, trimAtOnce)
+	refused, err := p.pool.Exec(ctx, p.do["delete refusals"], cutoff(p.options.Refusals.Age, now), refusals, channels.TrimAtOnce)
 	if err != nil {
 		return 0, fmt.Errorf("trim refusals: %w", postgresError(err))
 	}
-	undelivered, err := p.pool.Exec(ctx, p.do["delete expired undelivered"], cutoff(p.options.Refusals.Age, now), refusals, trimAtOnce)
+	undelivered, err := p.pool.Exec(ctx, p.do["delete expired undelivered"], cutoff(p.options.Refusals.Age, now), refusals, channels.TrimAtOnce)
 	if err != nil {
 		return 0, fmt.Errorf("trim undelivered: %w", postgresError(err))
 	}
@@ -67,7 +67,7 @@ func (p *Postgres) dueChannels(ctx context.Context, keep func(channels.Channel) 
 		c := newDueChannel(id, channels.Channel(name), keep(channels.Channel(name)), now)
 		notKept, counted := c.newestNotKept(head, jumps)
 		switch {
-		case len(due) == trimAtOnce:
+		case len(due) == channels.TrimAtOnce:
 		case oldest != nil && *oldest < c.before, counted && notKept > floor:
 			due = append(due, c)
 		case !counted:
@@ -83,7 +83,7 @@ func (p *Postgres) dueChannels(ctx context.Context, keep func(channels.Channel) 
 		return nil, err
 	}
 	for _, c := range uncounted {
-		if notKept[c.id] > 0 && len(due) < trimAtOnce {
+		if notKept[c.id] > 0 && len(due) < channels.TrimAtOnce {
 			due = append(due, c)
 		}
 	}
@@ -130,7 +130,7 @@ func (p *Postgres) trimChannels(ctx context.Context, due []dueChannel) (n int, e
 		if err := t.lock(ctx); err != nil {
 			return err
 		}
-		if err := t.choose(ctx, max(1, trimAtOnce/len(due))); err != nil {
+		if err := t.choose(ctx); err != nil {
 			return err
 		}
 		n = len(t.gone.id)
@@ -148,9 +148,9 @@ type trimming struct {
 
 	notKept map[int64]channels.Seq
 	head    map[int64]channels.Seq
-	floor   []int64 // by the place in ids
+	floor   map[int64]int64
+	oldest  map[int64]*int64 // what stays of those whose floor has moved; nil where nothing does
 	gone    goneColumns
-	floors  floorColumns
 }
 
 // goneColumns are entries that go.
@@ -170,13 +170,12 @@ type floorColumns struct {
 func (t *trimming) lock(ctx context.Context) error {
 	var jumps jumps
 	batch := &pgx.Batch{}
-	t.head = make(map[int64]channels.Seq, len(t.ids))
-	floor := make(map[int64]int64, len(t.ids))
+	t.head, t.floor = make(map[int64]channels.Seq, len(t.ids)), make(map[int64]int64, len(t.ids))
 	batch.Queue(t.do["lock channels"], t.ids).Query(func(rows pgx.Rows) error {
 		var id, f int64
 		var head channels.Seq
 		_, err := pgx.ForEachRow(rows, []any{&id, &head, &f}, func() error {
-			t.head[id], floor[id] = head, f
+			t.head[id], t.floor[id] = head, f
 			return nil
 		})
 		return err
@@ -191,7 +190,6 @@ func (t *trimming) lock(ctx context.Context) error {
 	t.notKept = make(map[int64]channels.Seq)
 	var uncounted []dueChannel
 	for _, id := range t.ids {
-		t.floor = append(t.floor, floor[id])
 		seq, counted := t.due[id].newestNotKept(t.head[id], jumps)
 		if t.notKept[id] = seq; !counted {
 			uncounted = append(uncounted, *t.due[id])
@@ -205,42 +203,70 @@ func (t *trimming) lock(ctx context.Context) error {
 	return err
 }
 
-// choose finds the entries that go, at most limit of each channel.
-func (t *trimming) choose(ctx context.Context, limit int) error {
-	// One more of each than may go, to know the oldest that stays.
-	rows, err := t.tx.Query(ctx, t.do["oldest"], t.ids, t.floor, limit+1)
-	if err != nil {
-		return err
-	}
-	entries := make(map[int64][]trimEntry)
-	var id int64
-	var e trimEntry
-	if _, err := pgx.ForEachRow(rows, []any{&id, &e.seq, &e.event, &e.positions, &e.stored}, func() error {
-		entries[id] = append(entries[id], e)
-		return nil
-	}); err != nil {
-		return err
-	}
-	for _, id := range t.ids {
-		all := entries[id]
-		n := min(t.due[id].trimmed(all, t.notKept[id]), limit)
-		if floor, oldest := newFloor(t.head[id], all, n); floor > 0 {
-			t.floors.id = append(t.floors.id, id)
-			t.floors.floor = append(t.floors.floor, int64(floor))
-			t.floors.oldest = append(t.floors.oldest, oldest)
+// choose finds the entries that go: of each channel an equal share of what one call may delete, and of those that have more than that
+// what the others leave of theirs.
+func (t *trimming) choose(ctx context.Context) error {
+	t.oldest = make(map[int64]*int64, len(t.ids))
+	for more := t.ids; len(more) > 0 && len(t.gone.id) < channels.TrimAtOnce; {
+		limit := max(1, (channels.TrimAtOnce-len(t.gone.id))/len(more))
+		entries, err := t.readOldest(ctx, more, limit+1) // one more than may go, to know the oldest that stays
+		if err != nil {
+			return err
 		}
-		for _, e := range all[:n] {
-			t.gone.id, t.gone.seq = append(t.gone.id, id), append(t.gone.seq, int64(e.seq))
-			t.gone.event, t.gone.positions = append(t.gone.event, e.event), append(t.gone.positions, e.positions)
+		asked := more
+		more = nil
+		for _, id := range asked {
+			n := t.due[id].trimmed(entries[id], t.notKept[id])
+			if n > limit {
+				n, more = limit, append(more, id)
+			}
+			t.take(id, entries[id], n)
 		}
 	}
 	return nil
 }
 
+// readOldest returns the oldest entries of channels that are above their floors, at most limit of each.
+func (t *trimming) readOldest(ctx context.Context, ids []int64, limit int) (map[int64][]trimEntry, error) {
+	floors := make([]int64, len(ids))
+	for i, id := range ids {
+		floors[i] = t.floor[id]
+	}
+	rows, err := t.tx.Query(ctx, t.do["oldest"], ids, floors, limit)
+	if err != nil {
+		return nil, err
+	}
+	entries := make(map[int64][]trimEntry, len(ids))
+	var id int64
+	var e trimEntry
+	_, err = pgx.ForEachRow(rows, []any{&id, &e.seq, &e.event, &e.positions, &e.stored}, func() error {
+		entries[id] = append(entries[id], e)
+		return nil
+	})
+	return entries, err
+}
+
+// take has the first n of a channel's oldest entries go.
+func (t *trimming) take(id int64, entries []trimEntry, n int) {
+	floor, oldest := newFloor(t.head[id], entries, n)
+	if floor == 0 {
+		return
+	}
+	t.floor[id], t.oldest[id] = int64(floor), oldest
+	for _, e := range entries[:n] {
+		t.gone.id, t.gone.seq = append(t.gone.id, id), append(t.gone.seq, int64(e.seq))
+		t.gone.event, t.gone.positions = append(t.gone.event, e.event), append(t.gone.positions, e.positions)
+	}
+}
+
 // delete raises the floors and deletes what is below them.
 func (t *trimming) delete(ctx context.Context) error {
+	var moved floorColumns
+	for id, oldest := range t.oldest {
+		moved.id, moved.floor, moved.oldest = append(moved.id, id), append(moved.floor, t.floor[id]), append(moved.oldest, oldest)
+	}
 	batch := &pgx.Batch{}
-	batch.Queue(t.do["set floors"], t.floors.id, t.floors.floor, t.floors.oldest)
+	batch.Queue(t.do["set floors"], moved.id, moved.floor, moved.oldest)
 	batch.Queue(t.do["delete positions"], t.gone.id, t.gone.seq)
 	if err := t.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return err

@@ -45,15 +45,15 @@ func (s *SQLite) Trim(ctx context.Context, keep func(channels.Channel) channels.
 		if n, err = w.trimChannels(due); err != nil {
 			return err
 		}
-		keys, err := w.delete(w.do.deleteKeys, keysBefore, trimAtOnce)
+		keys, err := w.delete(w.do.deleteKeys, keysBefore, channels.TrimAtOnce)
 		if err != nil {
 			return fmt.Errorf("keys: %w", err)
 		}
-		refused, err := w.delete(w.do.deleteRefusals, refusalsBefore, refusals, trimAtOnce)
+		refused, err := w.delete(w.do.deleteRefusals, refusalsBefore, refusals, channels.TrimAtOnce)
 		if err != nil {
 			return fmt.Errorf("refusals: %w", err)
 		}
-		undelivered, err := w.delete(w.do.expireUndelivered, refusalsBefore, refusals, trimAtOnce)
+		undelivered, err := w.delete(w.do.expireUndelivered, refusalsBefore, refusals, channels.TrimAtOnce)
 		if err != nil {
 			return fmt.Errorf("undelivered: %w", err)
 		}
@@ -81,7 +81,7 @@ func (s *SQLite) dueChannels(ctx context.Context, keep func(channels.Channel) ch
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	for rows.Next() && len(due) < trimAtOnce {
+	for rows.Next() && len(due) < channels.TrimAtOnce {
 		var id int64
 		var head, floor channels.Seq
 		var name channels.Channel
@@ -102,7 +102,7 @@ func (s *SQLite) dueChannels(ctx context.Context, keep func(channels.Channel) ch
 		return nil, err
 	}
 	for _, c := range uncounted {
-		if len(due) == trimAtOnce {
+		if len(due) == channels.TrimAtOnce {
 			break
 		}
 		notKept, err := scanNewestNotKept(s.read.newestKept.QueryRowContext(ctx, c.id, c.count))
@@ -134,7 +134,7 @@ type sqliteTrimming struct {
 	gone   []int64 // events that are in no channel any more
 }
 
-// trimChannels trims channels that are due until it has deleted trimAtOnce entries.
+// trimChannels trims channels that are due until it has deleted channels.TrimAtOnce entries.
 func (w *sqliteWriter) trimChannels(due []dueChannel) (n int, err error) {
 	t := sqliteTrimming{floors: floors{known: make(map[channels.Channel]channels.Seq), find: w.floor}}
 	if t.jumps, err = scanJumps(w.do.jumps.QueryContext(context.Background())); err != nil {
@@ -151,8 +151,8 @@ func (w *sqliteWriter) trimChannels(due []dueChannel) (n int, err error) {
 	for i := range states {
 		t.floors.known[due[i].name] = states[i].floor
 	}
-	for i := 0; i < len(due) && n < trimAtOnce; i++ {
-		trimmed, err := w.trimChannel(&due[i], &states[i], trimAtOnce-n, &t)
+	for i := 0; i < len(due) && n < channels.TrimAtOnce; i++ {
+		trimmed, err := w.trimChannel(&due[i], &states[i], channels.TrimAtOnce-n, &t)
 		if err != nil {
 			return 0, fmt.Errorf("channel %s: %w", due[i].name, err)
 		}

@@ -7,9 +7,6 @@ import (
 	"github.com/griphub/griphub/channels"
 )
 
-// trimAtOnce bounds what one call of Trim deletes, and so how long it keeps others from writing.
-const trimAtOnce = 1000
-
 // A dueChannel has events that its retention no longer keeps.
 type dueChannel struct {
 	id     int64

@@ -50,9 +50,6 @@ type memoryKey struct {
 	stored time.Time
 }
 
-// memoryTrim bounds what one call of Memory.Trim deletes of channels.
-const memoryTrim = 500
-
 // NewMemory returns an empty log. now is the clock; keyRetention and refusals say how long Trim keeps
 // idempotency keys and refused messages, zero for ever.
 func NewMemory(now func() time.Time, keyRetention time.Duration, refusals channels.Retention) *Memory {
@@ -199,7 +196,7 @@ func (m *Memory) Trim(ctx context.Context, keep func(channels.Channel) channels.
 	n := 0
 	for name, c := range m.names {
 		if r := keep(name); r != (channels.Retention{}) {
-			n += m.trim(c, r, now, memoryTrim-n)
+			n += m.trim(c, r, now, channels.TrimAtOnce-n)
 		}
 	}
 	maps.DeleteFunc(m.keys, func(_ string, k memoryKey) bool {

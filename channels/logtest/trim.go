@@ -103,6 +103,28 @@ func trimScenes() []scene {
 			s.trimAll()
 			s.wantSeqs("a", n)
 		}},
+		{"a call that deletes few leaves nothing that has to go", func(s *stage) {
+			s.append(onEach(2500, "busy")...)
+			for i := range 30 {
+				s.append(onEach(25, channels.Channel(fmt.Sprint("quiet", i)))...)
+			}
+			calls := 1
+			for ; ; calls++ {
+				n, err := s.Log.Trim(s.Context(), func(channels.Channel) channels.Retention { return everything },
+					instant().Add(everything.Age))
+				if err != nil || calls > 100 {
+					s.Fatalf("after %d calls: %v", calls, err)
+				}
+				if n < channels.TrimAtOnce {
+					break
+				}
+			}
+			if rest := s.trim(everything, instant().Add(everything.Age)); rest > 0 || calls == 1 {
+				s.Errorf("after %d calls %d entries are left to trim", calls, rest)
+			}
+			s.wantSeqs("busy", 2500)
+			s.wantSeqs("quiet7", 25)
+		}},
 		{"many channels are trimmed, however many there are", func(s *stage) {
 			const n = 2500
 			drafts := make([]channels.Draft, n)

@@ -276,15 +276,14 @@ func (h *hub) stages(names ports) ([]stage, error) {
 // recentBytes bounds what is remembered of the log for viewers who come back.
 const recentBytes = 8 << 20
 
-// Trimming works in small steps, so that it never holds up a sender for long.
 const (
 	trimFirst    = 5 * time.Second // a hub that is restarted often trims as well
 	trimInterval = time.Minute
-	trimPause    = 20 * time.Millisecond
 )
 
 // trim deletes what rules no longer keep, until ctx ends.
 func (h *hub) trim(ctx context.Context) error {
+	trimmer := channels.Trimmer{Log: h.recent, Keep: h.rules.Retention, Now: now}
 	timer := time.NewTimer(trimFirst)
 	defer timer.Stop()
 	for {
@@ -293,14 +292,9 @@ func (h *hub) trim(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		n, err := h.recent.Trim(ctx, h.rules.Retention, now())
-		pause := trimInterval
-		switch {
-		case err != nil && ctx.Err() == nil:
+		if err := trimmer.Pass(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("trim the log", "error", err)
-		case n > 0:
-			pause = trimPause
 		}
-		timer.Reset(pause)
+		timer.Reset(trimInterval)
 	}
 }
