@@ -114,8 +114,8 @@ func (s *stream) watch(ctx context.Context) error {
 }
 
 // unanswered is how long a stream waits for its beginning before it asks anew: Pushpin 1.36 lets one in some ten thousands wait for more
-// than a minute.
-const unanswered = 20 * time.Second
+// than a minute. It is longer than a storm takes, since Pushpin goes on with what nobody waits for any more.
+const unanswered = 60 * time.Second
 
 // connect dials and asks, as one of at most so many at the same time.
 func (s *stream) connect(ctx context.Context) (*net.TCPConn, error) {

@@ -2,7 +2,7 @@
 import { chart, draw } from "./chart.js";
 import { moment, show, words } from "./fleet.js";
 
-const AROUND = 12; // rows beyond the window, so that scrolling and the Tab key find some
+const AROUND = 8; // rows beyond the window, so that scrolling and the Tab key find some
 const SPARE = 4; // of them may be used up before others are put into the page
 
 export class Table {
