@@ -94,8 +94,9 @@ type appender struct {
 	log   channels.Log
 	start time.Time
 
-	mu sync.Mutex
-	n  int // events so far
+	mu      sync.Mutex
+	n       int // events so far
+	trimmed int // those of them that are gone
 }
 
 func (a *appender) now() time.Time {
@@ -127,7 +128,7 @@ func (a *appender) append(ctx context.Context) error {
 
 // fill appends until so many events are stored.
 func (a *appender) fill(ctx context.Context, events int) error {
-	for a.n < events {
+	for a.n-a.trimmed < events {
 		if err := a.append(ctx); err != nil {
 			return err
 		}
@@ -141,8 +142,9 @@ const trimEvery = time.Second
 // rate tells how many events a second are appended while the oldest are trimmed, so that as many are stored as at the beginning.
 // The time that the last of the trimming takes counts, too.
 func (a *appender) rate(ctx context.Context, lasting time.Duration) (float64, error) {
-	kept := time.Duration(a.n) * time.Microsecond
-	trimmer := channels.Trimmer{Log: a.log, Keep: func(channels.Channel) channels.Retention { return channels.Retention{Age: kept} }, Now: a.now}
+	stored := a.n - a.trimmed
+	keep := channels.Retention{Age: time.Duration(stored) * time.Microsecond}
+	trimmer := channels.Trimmer{Log: a.log, Keep: func(channels.Channel) channels.Retention { return keep }, Now: a.now}
 	appended := make(chan struct{})
 	var trimming errgroup.Group
 	trimming.Go(func() error {
@@ -164,5 +166,6 @@ func (a *appender) rate(ctx context.Context, lasting time.Duration) (float64, er
 	}
 	close(appended)
 	err = errors.Join(err, trimming.Wait())
+	a.trimmed = a.n - stored
 	return float64(a.n-before) / time.Since(began).Seconds(), err
 }

@@ -50,7 +50,7 @@ func parse(args []string) (o options, err error) {
 	flags.Float64Var(&o.scale, "scale", 1, "how much of each row's work is done, above 0 and up to 1; bars are for 1")
 	flags.StringVar(&o.json, "json", "", "`file` for all results as JSON")
 	flags.StringVar(&o.plot, "plot", "", "`file` for a plot as SVG")
-	flags.StringVar(&o.profiles, "profiles", "", "`directory` for CPU profiles of griphub, one for each row and side")
+	flags.StringVar(&o.profiles, "profiles", "", "`directory` to keep the CPU profiles of griphub in, one for each row and side")
 	flags.StringVar(&o.peers, "peers", "", "JSON `file` with other servers to measure")
 	flags.StringVar(&o.griphub, "griphub", "", "the griphub `program`; empty builds it")
 	flags.BoolVar(&o.verbose, "v", false, "show what the programs log")
@@ -93,15 +93,18 @@ func run(ctx context.Context, args []string) error {
 		}
 		return nil
 	}
+	dir, err := os.MkdirTemp("", "griphub-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	if o.griphub == "" {
-		dir, err := os.MkdirTemp("", "griphub-bench-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
 		if o.griphub, err = build(ctx, dir); err != nil {
 			return err
 		}
+	}
+	if o.profiles == "" {
+		o.profiles = dir
 	}
 	level := slog.LevelInfo
 	if o.verbose {
@@ -216,7 +219,7 @@ func (b *bench) measure(ctx context.Context, r row, s side) (result, error) {
 	defer remove()
 	m := &measurement{site: site, scale: b.options.scale}
 	if b.options.profiles != "" {
-		m.profile = filepath.Join(b.options.profiles, r.name+"-"+strings.ReplaceAll(s.name, " ", "-")+".pprof")
+		m.profile = profileFile(b.options.profiles, r.name, s.name)
 	}
 	return s.run(ctx, m)
 }

@@ -72,7 +72,7 @@ func (r *report) add(row row, sides []*summary) {
 
 // publish prints the table and writes the files that were asked for.
 func (r *report) publish(o options) error {
-	if err := r.print(os.Stdout); err != nil {
+	if err := r.print(os.Stdout, o.profiles); err != nil {
 		return err
 	}
 	if o.json != "" {
@@ -93,7 +93,8 @@ func (r *report) publish(o options) error {
 // columns are the metrics that every row has, in the table's order. Others are told behind them.
 var columns = []metric{rate, p50, p99, lost, duplicated, closed}
 
-func (r *report) print(out io.Writer) error {
+// print writes the table. The profiles are those of its run.
+func (r *report) print(out io.Writer, profiles string) error {
 	fmt.Fprintf(out, "%d × %s, Linux %s, %s; %d rounds, scale %s: medians and spreads\n",
 		r.Machine.Cores, r.Machine.CPU, r.Machine.Kernel, r.Machine.Go, r.Rounds, figure(r.Scale))
 	for _, row := range r.Rows {
@@ -113,6 +114,10 @@ func (r *report) print(out io.Writer) error {
 		}
 		for _, v := range row.Verdicts {
 			v.print(out)
+			if v.Known && !v.Met {
+				own := slices.IndexFunc(row.Sides, func(s *summary) bool { return s.Side == v.Side })
+				row.Sides[own].printBound(out, profileFile(profiles, row.Name, v.Side))
+			}
 		}
 	}
 	return nil

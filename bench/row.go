@@ -126,7 +126,8 @@ func (b bar) String() string {
 
 // A verdict is how a bar was met.
 type verdict struct {
-	Bar string `json:"bar"`
+	Bar  string `json:"bar"`
+	Side string `json:"side"`
 	// Known tells that the sides were measured and sound.
 	Known bool    `json:"known"`
 	Met   bool    `json:"met"`
@@ -137,7 +138,7 @@ type verdict struct {
 // judge compares the medians of the row's sides. A comparison with a side that was not sound is one with what it has
 // achieved all the same.
 func (b bar) judge(sides map[string]*summary) verdict {
-	v := verdict{Bar: b.String(), Want: b.number}
+	v := verdict{Bar: b.String(), Side: b.side, Want: b.number}
 	own, ok := sides[b.side]
 	if !ok {
 		return v
