@@ -39,7 +39,7 @@ func rows(peers []subject.Peer) []row {
 		audience: sockets, lasting: 4 * time.Second, p99: 500 * time.Millisecond, perSecond: []float64{15, 20, 25, 30, 40, 50},
 	}
 	risingBatches := risingSockets
-	risingBatches.perSecond = []float64{25, 50, 75, 100, 150, 200, 250, 300}
+	risingBatches.perSecond = []float64{15, 25, 50, 75, 100, 150, 200, 250, 300}
 	at := func(a audience, perSecond float64, lasting time.Duration) pace {
 		return pace{audience: a, perSecond: perSecond, lasting: lasting}
 	}

@@ -11,7 +11,9 @@ const (
 	// A write of more than smallWrite bytes takes as much longer as its bytes are times largeWrite (measured: a Pushpin on two cores
 	// moves about 300 MB a second).
 	smallWrite, largeWrite = 3_000, 15_000
-	// partBytes is as much of a message with several events as takes about as long as a message of its own.
+	// partBytes is as much of a message with several events as takes about as long as a message of its own. Such a message is taken to
+	// be a write more than its parts: a WebSocket's goes through one process more than a stream's (measured: 0.1 ms of CPU instead of
+	// 0.04), and while it is waited for, what comes shares the next one.
 	partBytes = 2000
 )
 
@@ -73,7 +75,10 @@ func (r run) socketWrites() (n int) {
 			n++
 		}
 	}
-	return n + (size+partBytes-1)/partBytes
+	if size > 0 {
+		n += 1 + (size+partBytes-1)/partBytes
+	}
+	return n
 }
 
 // socketless tells that nobody has a WebSocket on the channel.

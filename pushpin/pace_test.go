@@ -46,8 +46,8 @@ func TestAPaceCountsWhatAProxyWrites(t *testing.T) {
 		"as long again for a large write": {[]message{large, large}, 200 * time.Millisecond},
 		"WebSockets by the message":       {[]message{item("sockets"), item("sockets")}, 40 * time.Millisecond},
 		"both":                            {[]message{item("streams"), item("sockets")}, 120 * time.Millisecond},
-		"several events in one":           {[]message{batched(1, 200), batched(2, 200), batched(3, 200)}, 20 * time.Millisecond},
-		"as many as are much":             {[]message{batched(1, 4000), batched(2, 3000)}, 80 * time.Millisecond},
+		"several events in one":           {[]message{batched(1, 200), batched(2, 200), batched(3, 200)}, 40 * time.Millisecond},
+		"as many as are much":             {[]message{batched(1, 4000), batched(2, 3000)}, 100 * time.Millisecond},
 		"never longer than a second":      {[]message{item("crowd")}, time.Second},
 	} {
 		p := crowdPace()

@@ -111,8 +111,8 @@ type Channel struct {
 	Match     string        `yaml:"match" doc:"Pattern of channel names. * matches any text up to the next _ or /, ** matches any text."`
 	Read      string        `yaml:"read" oneof:"public authenticated token nobody" doc:"Who may read. token: only who has a matching pattern in the token's channels, or in the application's answer."`
 	Reliable  bool          `yaml:"reliable" default:"true" doc:"Keep events, so that a reader who was away gets what it missed."`
-	Retention time.Duration `yaml:"retention" default:"24h" min:"1s" doc:"How long events are kept."`
-	Keep      int           `yaml:"keep" default:"0" min:"0" doc:"Most events that are kept of each channel, the newest; 0 for no such bound."`
+	Retention time.Duration `yaml:"retention" default:"24h" min:"1s" doc:"How long events are kept, at least: what is older goes within a minute."`
+	Keep      int           `yaml:"keep" default:"0" min:"0" doc:"So many events are kept of each channel, the newest: what is more goes within a minute; 0 for no such bound."`
 	Class     string        `yaml:"class" default:"event" oneof:"event state" doc:"event: viewers are shown every event. state: only the newest of each device, at most max_rate times a second; the log keeps all."`
 	MaxRate   float64       `yaml:"max_rate" default:"1" min:"0.01" max:"100" doc:"For class state: how often a second viewers are shown something new of a channel."`
 	Shared    bool          `yaml:"shared" doc:"The viewers of a channel are all alike: its events skip nobody. A proxy then repairs the streams of all of them with one request; without, it repairs ten signed-in viewers a second. Set it where many signed-in viewers watch."`
