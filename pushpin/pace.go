@@ -20,13 +20,15 @@ const (
 // A pace keeps a proxy from being asked for more than it can do. Where an item goes to few viewers, its answers are enough: it
 // answers when it has time. Where it goes to many, Pushpin answers before it has brought it to them, and closes streams when it
 // is asked for too much. So the next request waits until the viewers of the one before can have been served. A proxy that is slow
-// to answer then was still busy with that: it is given more time from now on, and less again when it answers at once.
+// to answer then was still busy with that: it is left alone for as long again and given more time from now on, and less again when it
+// answers at once: quickly to near the time that was too little last, and slowly from there.
 //
 // An item after a silence leaves at once. The zero value waits for nothing.
 type pace struct {
 	viewers  func(channel string) Viewers
 	write    time.Duration // the time of one write to a viewer, as it is said to be
 	slowdown float64       // how much longer it takes
+	tooQuick float64       // the slowdown that was too small last
 	last     time.Duration // between the last request and the next one, at least
 	next     time.Time     // when the next request may be made
 }
@@ -101,10 +103,15 @@ func (p *pace) most(channel string) int {
 
 // answered notes how long the proxy took to answer. An answer that took little of the time between requests is one at once.
 func (p *pace) answered(took time.Duration) {
-	const more, less, atOnce = 1.2, 0.95, 4
-	if p.last > 0 && took > max(p.last/atOnce, 2*time.Millisecond) {
+	const more, less, hardlyLess, near, atOnce = 1.2, 0.95, 0.999, 1.1, 4
+	switch {
+	case p.last > 0 && took > max(p.last/atOnce, 2*time.Millisecond):
+		p.next = time.Now().Add(p.last)
+		p.tooQuick = p.slowdown
 		p.slowdown = min(p.slowdown*more, maxSlowdown)
-	} else {
+	case p.slowdown < p.tooQuick*near && p.slowdown > p.tooQuick/near:
+		p.slowdown = max(p.slowdown*hardlyLess, 1)
+	default:
 		p.slowdown = max(p.slowdown*less, 1)
 	}
 }

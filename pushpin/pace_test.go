@@ -81,7 +81,43 @@ func TestAProxyThatIsSlowIsGivenMoreTime(t *testing.T) {
 	if got := spacing(10*said, 20); got != maxSlowdown*said {
 		t.Errorf("a very slow one has %v", got)
 	}
-	if got := spacing(time.Millisecond, 100); got != said {
+	if got := spacing(time.Millisecond, 10); got < maxSlowdown*said*98/100 {
+		t.Errorf("soon after it was slow it has %v", got)
+	}
+	if got := spacing(time.Millisecond, 200); got != said {
 		t.Errorf("one that is quick again has %v", got)
+	}
+}
+
+func TestAProxyThatWasSlowIsLeftAloneForAsLongAgain(t *testing.T) {
+	p := crowdPace()
+	p.begin(runs([]message{{item: grip.Item{Channel: "streams", HTTPStream: &grip.HTTPStream{}}}}, true))
+	p.next = time.Now() // the answer took all of the time
+	p.answered(p.last)
+	if wait := p.wait(); wait < p.last/2 || wait > p.last {
+		t.Errorf("%v, want about %v", wait, p.last)
+	}
+}
+
+func TestAPaceStaysNearWhatAProxyCanDo(t *testing.T) {
+	p := crowdPace()
+	batch := []message{{item: grip.Item{Channel: "streams", HTTPStream: &grip.HTTPStream{}}}}
+	const needs = 160 * time.Millisecond // of the 100 that are said
+	late, most := 0, time.Duration(0)
+	for i := range 1000 {
+		p.begin(runs(batch, true))
+		took := time.Millisecond
+		if p.last < needs {
+			took = p.last
+			if i >= 100 {
+				late++
+			}
+		} else if i >= 100 {
+			most = max(most, p.last)
+		}
+		p.answered(took)
+	}
+	if late > 20 || most > needs*13/10 {
+		t.Errorf("of 900 requests %d were too early, and the others up to %v apart", late, most)
 	}
 }
