@@ -71,6 +71,7 @@ func (sc ownerScenes) socketCatchesUp(t *testing.T) {
 	first.Next(t).JSON(t, &pong)
 	for n := range 3 {
 		sc.state(t, "dev", "c-1", fmt.Sprintf(`{"temperature":%d}`, n))
+		first.Next(t) // what is still on its way would come to the second, too, and before what it has missed
 	}
 	second := e2e.Dial(t, hub.URL("/ws/user/"), nil)
 	second.Send(t, `{"action":"ping","cursor":"`+pong.Cursor+`"}`)
