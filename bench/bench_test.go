@@ -77,7 +77,7 @@ func TestAPeerIsMeasuredOverItsURLs(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	var out bytes.Buffer
-	if err := rep.print(&out, ""); err != nil || !strings.Contains(out.String(), "tiny") || !strings.Contains(out.String(), "not measured") {
+	if err := rep.print(t.Context(), &out, ""); err != nil || !strings.Contains(out.String(), "tiny") || !strings.Contains(out.String(), "not measured") {
 		t.Errorf("the table: %v\n%s", err, out.String())
 	}
 }

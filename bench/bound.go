@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -19,7 +20,7 @@ func profileFile(dir, row, side string) string {
 }
 
 // printBound tells what bounds a side that has not met its bar: which processes had the processors, and on what griphub spent its part.
-func (s *summary) printBound(out io.Writer, profile string) {
+func (s *summary) printBound(ctx context.Context, out io.Writer, profile string) {
 	if shares := s.shares(); shares != "" {
 		fmt.Fprintf(out, "          CPU of %s: %s\n", s.Side, shares)
 	}
@@ -28,7 +29,7 @@ func (s *summary) printBound(out io.Writer, profile string) {
 	}
 	const functions, shown = 16, "griphub/griphub|gcBgMarkWorker|Syscall6"
 	var complaint bytes.Buffer
-	pprof := exec.Command("go", "tool", "pprof", "-top", "-cum", fmt.Sprint("-nodecount=", functions), "-show", shown, profile)
+	pprof := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-cum", fmt.Sprint("-nodecount=", functions), "-show", shown, profile)
 	pprof.Stderr = &complaint
 	text, err := pprof.Output()
 	if err != nil {

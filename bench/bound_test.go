@@ -34,7 +34,7 @@ func TestABarThatIsNotMetShowsWhatBoundsIt(t *testing.T) {
 	r := newReport(options{})
 	r.add(row{name: "busy", title: "much to do", bars: []bar{atLeast("griphub sqlite", rate, 11)}}, []*summary{s})
 	var out bytes.Buffer
-	if err := r.print(&out, dir); err != nil {
+	if err := r.print(t.Context(), &out, dir); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"NOT MET griphub sqlite: rate ≥ 11: 10", "CPU of griphub sqlite: griphub 70 %, condure 30 %\n", "griphub/bench.spend\n"} {
@@ -47,7 +47,7 @@ func TestABarThatIsNotMetShowsWhatBoundsIt(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "busy-griphub-sqlite.pprof"), []byte("broken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.print(&out, dir); err != nil || !strings.Contains(out.String(), "its profile cannot be read") {
+	if err := r.print(t.Context(), &out, dir); err != nil || !strings.Contains(out.String(), "its profile cannot be read") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

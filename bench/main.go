@@ -115,7 +115,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	// A run that is ended before its time tells what it has found.
 	rep, ended := b.run(ctx)
-	return errors.Join(rep.publish(o), ended)
+	return errors.Join(rep.publish(context.WithoutCancel(ctx), o), ended)
 }
 
 // build makes the griphub that is measured from the same tree.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -71,8 +72,8 @@ func (r *report) add(row row, sides []*summary) {
 }
 
 // publish prints the table and writes the files that were asked for.
-func (r *report) publish(o options) error {
-	if err := r.print(os.Stdout, o.profiles); err != nil {
+func (r *report) publish(ctx context.Context, o options) error {
+	if err := r.print(ctx, os.Stdout, o.profiles); err != nil {
 		return err
 	}
 	if o.json != "" {
@@ -94,7 +95,7 @@ func (r *report) publish(o options) error {
 var columns = []metric{rate, p50, p99, lost, duplicated, closed}
 
 // print writes the table. The profiles are those of its run.
-func (r *report) print(out io.Writer, profiles string) error {
+func (r *report) print(ctx context.Context, out io.Writer, profiles string) error {
 	fmt.Fprintf(out, "%d × %s, Linux %s, %s; %d rounds, scale %s: medians and spreads\n",
 		r.Machine.Cores, r.Machine.CPU, r.Machine.Kernel, r.Machine.Go, r.Rounds, figure(r.Scale))
 	for _, row := range r.Rows {
@@ -116,7 +117,7 @@ func (r *report) print(out io.Writer, profiles string) error {
 			v.print(out)
 			if v.Known && !v.Met {
 				own := slices.IndexFunc(row.Sides, func(s *summary) bool { return s.Side == v.Side })
-				row.Sides[own].printBound(out, profileFile(profiles, row.Name, v.Side))
+				row.Sides[own].printBound(ctx, out, profileFile(profiles, row.Name, v.Side))
 			}
 		}
 	}
