@@ -22,7 +22,7 @@ func profileFile(dir, row, side string) string {
 // printBound tells what bounds a side that has not met its bar: which processes had the processors, and on what griphub spent its part.
 func (s *summary) printBound(ctx context.Context, out io.Writer, profile string) {
 	if shares := s.shares(); shares != "" {
-		fmt.Fprintf(out, "          CPU of %s: %s\n", s.Side, shares)
+		fmt.Fprintf(out, "  CPU of %s: %s\n", s.Side, shares)
 	}
 	if _, err := os.Stat(profile); err != nil {
 		return // a side that is no griphub has none
@@ -33,12 +33,12 @@ func (s *summary) printBound(ctx context.Context, out io.Writer, profile string)
 	pprof.Stderr = &complaint
 	text, err := pprof.Output()
 	if err != nil {
-		fmt.Fprintf(out, "          its profile cannot be read: %v: %s\n", err, complaint.String())
+		fmt.Fprintf(out, "  its profile cannot be read: %v: %s\n", err, complaint.String())
 		return
 	}
 	head := strings.Index(string(text), "      flat")
 	for line := range strings.Lines(string(text[max(head, 0):])) {
-		fmt.Fprint(out, "          ", line)
+		fmt.Fprint(out, "  ", line)
 	}
 }
 

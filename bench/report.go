@@ -113,11 +113,14 @@ func (r *report) print(ctx context.Context, out io.Writer, profiles string) erro
 				fmt.Fprintf(out, "  FAILED %s: %s\n", s.Side, failure)
 			}
 		}
+		missed := make(map[string]bool)
 		for _, v := range row.Verdicts {
 			v.print(out)
-			if v.Known && !v.Met {
-				own := slices.IndexFunc(row.Sides, func(s *summary) bool { return s.Side == v.Side })
-				row.Sides[own].printBound(ctx, out, profileFile(profiles, row.Name, v.Side))
+			missed[v.Side] = missed[v.Side] || v.Known && !v.Met
+		}
+		for _, s := range row.Sides {
+			if missed[s.Side] {
+				s.printBound(ctx, out, profileFile(profiles, row.Name, s.Side))
 			}
 		}
 	}
