@@ -60,6 +60,9 @@ func (s storm) run(ctx context.Context, sc *scene) (r result, err error) {
 	if err := sc.say(ctx, 1); err != nil {
 		return r, err
 	}
+	// A stream that Pushpin ends now comes back with it, as slowly as any of the storm.
+	const back = time.Minute
+	sc.audience.Await(ctx, sc.published, back)
 	r, err = sc.finish(ctx, start)
 	if err != nil {
 		return r, err
